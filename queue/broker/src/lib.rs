@@ -1,1 +1,17 @@
-//! logboom-broker.
+//! The built-in queue: a Kafka-wire broker on one data directory.
+//!
+//! `session` reads frames, `wire` bounds and decodes them, `api` answers them out of `topics`, `groups` and
+//! `log`. An acknowledged record is on disk; a consumer sees synced records only. The crate knows nothing of
+//! what the records mean.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod broker;
+mod config;
+mod error;
+pub mod limits;
+mod status;
+
+pub use broker::Broker;
+pub use config::Config;
+pub use error::Error;
+pub use status::{PartitionStatus, Status, StatusHandle};

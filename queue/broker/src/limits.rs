@@ -1,0 +1,93 @@
+//! Every maximum of the broker in one place, with the arithmetic that chose it.
+
+use std::time::Duration;
+
+/// Largest request frame. Java's default `socket.request.max.bytes`; a producer's largest request is
+/// its batch limit times the partitions it fills at once, for ours 16 MiB.
+pub const FRAME_BYTES_MAX: usize = 100 * 1024 * 1024;
+
+/// Largest record batch: 16 lines of the agent's 1 MiB maximum in one batch, before compression.
+pub const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Connections at a time. Each costs a task and a few KiB while idle; 1,024 stays within the
+/// usual RLIMIT_NOFILE of 1,024 soft / 524,288 hard once the binary has raised the soft limit.
+pub const CONNECTIONS_MAX: usize = 1024;
+
+/// Requests of one connection that are being served or whose answers wait to be written.
+/// librdkafka pipelines up to 5 produce requests; admin tools far fewer.
+pub const PIPELINED_REQUESTS_MAX: usize = 16;
+
+/// Bytes of request frames that one connection may have in flight (a single larger frame is let through alone).
+pub const IN_FLIGHT_BYTES_PER_CONNECTION_MAX: usize = 32 * 1024 * 1024;
+
+/// Bytes of request frames in flight over all connections: with `FRAME_BYTES_MAX` the smallest value that
+/// lets the largest frame in, plus room so that small requests pass beside it.
+pub const IN_FLIGHT_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// Elements (array entries, tagged fields) that one request may carry. A group of 200 members with 4,096
+/// partitions, or a Metadata for 4,096 topics, fits; a decoded element costs at most ~200 bytes, so 64 Ki
+/// elements stay below 13 MiB whatever the frame says.
+pub const REQUEST_ELEMENTS_MAX: usize = 64 * 1024;
+
+/// Bytes that one Fetch answer carries at most, whatever the client asks for (Kafka's `fetch.max.bytes`).
+pub const FETCH_BYTES_MAX: usize = 55 * 1024 * 1024;
+
+/// Bytes of Fetch answers that all connections together hold in memory before they are written.
+pub const FETCH_BYTES_IN_FLIGHT_MAX: usize = 256 * 1024 * 1024;
+
+/// Longest long poll of a Fetch, whatever the client asks for.
+pub const FETCH_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Idle time after which a connection is closed (Kafka's `connections.max.idle.ms`).
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Time within which a frame must arrive in full once its length has been read.
+pub const FRAME_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Time within which an answer must be taken by the client.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a stop waits for requests that were already accepted.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Topics, counting their partitions, are bounded by files: a partition keeps two or three open.
+pub const TOPICS_MAX: usize = 4096;
+
+/// Partitions of one topic.
+pub const PARTITIONS_PER_TOPIC_MAX: u32 = 1024;
+
+/// Partitions over all topics: three files each stays within 16 Ki descriptors.
+pub const PARTITIONS_MAX: usize = 4096;
+
+/// Longest topic name (Kafka's own bound, so that names travel both ways).
+pub const TOPIC_NAME_BYTES_MAX: usize = 249;
+
+/// Groups kept, alive or with offsets only.
+pub const GROUPS_MAX: usize = 4096;
+
+/// Members of one group.
+pub const GROUP_MEMBERS_MAX: usize = 1024;
+
+/// Longest group id, member id, instance id, client id.
+pub const GROUP_ID_BYTES_MAX: usize = 1024;
+
+/// Protocol metadata or assignment of one member.
+pub const MEMBER_METADATA_BYTES_MAX: usize = 1024 * 1024;
+
+/// Metadata string that may be committed beside an offset (Kafka's `offset.metadata.max.bytes`).
+pub const OFFSET_METADATA_BYTES_MAX: usize = 4096;
+
+/// Offsets kept over all groups: 64 Ki rows of ~200 bytes are 13 MiB.
+pub const OFFSETS_MAX: usize = 64 * 1024;
+
+/// Session timeout that a group member may ask for.
+pub const SESSION_TIMEOUT_MIN: Duration = Duration::from_millis(1000);
+/// See [`SESSION_TIMEOUT_MIN`]; Kafka's `group.max.session.timeout.ms`.
+pub const SESSION_TIMEOUT_MAX: Duration = Duration::from_secs(1800);
+
+/// Journal size past which the offset store writes a snapshot and starts again.
+pub const OFFSETS_JOURNAL_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// Producer ids handed out from one durable reservation: one sync per thousand producers, and at most a
+/// thousand of 2^63 ids are skipped by a crash.
+pub const PRODUCER_ID_BLOCK: i64 = 1000;
