@@ -1,0 +1,24 @@
+# The README's two commands, and the loops that are run by hand.
+SHELL := /bin/bash
+
+.PHONY: run test bench crash-loop soak
+
+## Build, start everything on this machine and print the web address.
+run:
+	deploy/prepare run && cargo build --release && exec target/release/logboom up --tail '/var/log/**/*.log'
+
+## Everything that CI runs: format, lints, unit, integration, kcat and browser tests.
+test:
+	deploy/prepare test && deploy/test
+
+## Latency and throughput beside what the machine can do; needs about ten minutes.
+bench:
+	deploy/prepare run && cargo bench --bench pipeline
+
+## Exactly once across kill -9, seed after seed: make crash-loop SEEDS=200
+crash-loop:
+	LOGBOOM_SEEDS=$(or $(SEEDS),100) cargo test --test system loghub_exactly_once -- --nocapture
+
+## The seeded models of log, agent, indexer and alerting with many more seeds.
+soak:
+	LOGBOOM_SEEDS=$(or $(SEEDS),2000) cargo test --release --workspace --exclude logboom -- seed
