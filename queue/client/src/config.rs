@@ -1,0 +1,105 @@
+//! Where the queue is, and the librdkafka settings that the promises of design §2 rest on.
+
+use rdkafka::config::{ClientConfig as Settings, RDKafkaLogLevel};
+use serde::{Deserialize, Serialize};
+
+use crate::limits;
+
+/// How to reach the queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientConfig {
+    /// `host:port[,host:port…]` of any brokers of the cluster.
+    pub bootstrap: String,
+    /// Shown in the broker's logs and quotas.
+    pub client_id: String,
+}
+
+impl ClientConfig {
+    /// What every client shares.
+    fn base(&self) -> Settings {
+        let mut settings = Settings::new();
+        settings
+            .set("bootstrap.servers", &self.bootstrap)
+            .set("client.id", &self.client_id)
+            .set("socket.keepalive.enable", "true")
+            .set("socket.nagle.disable", "true")
+            .set("reconnect.backoff.ms", "50")
+            .set(
+                "reconnect.backoff.max.ms",
+                limits::RECONNECT_BACKOFF_MAX.as_millis().to_string(),
+            )
+            // One line per lost connection is noise: `Context` logs one clear line instead.
+            .set("log.connection.close", "false")
+            .set_log_level(RDKafkaLogLevel::Info);
+        settings
+    }
+
+    /// An idempotent producer that never gives a record up.
+    pub(crate) fn producer(&self) -> Settings {
+        let mut settings = self.base();
+        settings
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            // 0 = for ever: a record that expired would be a hole in its source.
+            .set("message.timeout.ms", "0")
+            .set("linger.ms", limits::LINGER.as_millis().to_string())
+            .set(
+                "queue.buffering.max.kbytes",
+                (limits::PRODUCER_BUFFER_BYTES / 1024).to_string(),
+            )
+            .set(
+                "queue.buffering.max.messages",
+                limits::PRODUCER_BUFFER_RECORDS.to_string(),
+            )
+            .set("message.max.bytes", limits::RECORD_BYTES_MAX.to_string())
+            .set("compression.codec", "lz4")
+            .set("retry.backoff.ms", "50")
+            .set("retry.backoff.max.ms", "1000");
+        settings
+    }
+
+    /// A consumer that is told where to read and never moves by itself.
+    pub(crate) fn consumer(&self, group: &str) -> Settings {
+        let mut settings = self.base();
+        settings
+            // librdkafka wants a group even for assign(); nothing is ever committed under it.
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            // Out of range is an error that the owner of the checkpoint must see.
+            .set("auto.offset.reset", "error")
+            .set(
+                "queued.max.messages.kbytes",
+                (limits::PREFETCH_BYTES / 1024).to_string(),
+            )
+            .set(
+                "fetch.message.max.bytes",
+                (limits::PREFETCH_BYTES / 4).to_string(),
+            )
+            .set(
+                "fetch.max.bytes",
+                (limits::PREFETCH_BYTES / 2)
+                    .max(limits::RECORD_BYTES_MAX + 65_536)
+                    .to_string(),
+            )
+            .set(
+                "fetch.wait.max.ms",
+                limits::FETCH_WAIT.as_millis().to_string(),
+            )
+            .set(
+                "fetch.queue.backoff.ms",
+                limits::FETCH_QUEUE_BACKOFF.as_millis().to_string(),
+            )
+            .set(
+                "fetch.error.backoff.ms",
+                limits::FETCH_ERROR_BACKOFF.as_millis().to_string(),
+            )
+            .set("check.crcs", "true");
+        settings
+    }
+
+    /// A client for topics and offsets.
+    pub(crate) fn admin(&self) -> Settings {
+        self.base()
+    }
+}

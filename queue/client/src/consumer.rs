@@ -1,0 +1,263 @@
+//! A consumer by assignment: reads the partitions it is told to, from the offsets it is told.
+//!
+//! It never commits, never joins a group, and never moves by itself: an offset that is not in the
+//! log is [`Error::OffsetOutOfRange`], which the owner of the checkpoint answers with
+//! [`crate::resume`]. Trouble that passes by itself (a queue that restarts, a topic that does not
+//! exist yet) is waited out inside.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{FutureExt, StreamExt};
+use logboom_event::{ContextCache, Record, origin_from_headers};
+use rdkafka::consumer::{Consumer as _, StreamConsumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::time::{Instant, timeout_at};
+use tracing::{debug, warn};
+
+use crate::config::ClientConfig;
+use crate::context::Context;
+use crate::error::{Error, passes_by_itself};
+use crate::metrics;
+
+/// One partition and the offset to read next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+}
+
+/// Reads records.
+pub struct Consumer {
+    inner: StreamConsumer<Context>,
+    decoder: Decoder,
+    /// An error met behind records that were returned, for the next call.
+    failed: Option<Error>,
+}
+
+impl Consumer {
+    /// `agent_topics` are those whose `lb.*` headers are believed. Must be called inside a tokio
+    /// runtime.
+    pub fn new(config: &ClientConfig, agent_topics: &[String]) -> Result<Consumer, Error> {
+        let inner = config
+            .consumer(&config.client_id)
+            .create_with_context(Context::new(&config.bootstrap))
+            .map_err(|source| Error::Create {
+                bootstrap: config.bootstrap.clone(),
+                source: Box::new(source),
+            })?;
+        Ok(Consumer {
+            inner,
+            decoder: Decoder::new(agent_topics),
+            failed: None,
+        })
+    }
+
+    /// Replaces what is read. Records of an earlier assignment are not returned any more.
+    pub fn assign(&mut self, assignments: &[Assignment]) -> Result<(), Error> {
+        let list = partition_list(assignments)?;
+        self.failed = None;
+        self.inner.assign(&list).map_err(|source| Error::Consume {
+            what: "assign partitions",
+            source: Box::new(source),
+        })
+    }
+
+    /// Returns as soon as something is there and after `wait` at the latest, then perhaps with
+    /// nothing. Cancel-safe: once it has taken a record from librdkafka it does not wait again.
+    pub async fn recv(
+        &mut self,
+        records_max: usize,
+        bytes_max: usize,
+        wait: Duration,
+    ) -> Result<Vec<Record>, Error> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let mut failed = None;
+        let deadline = Instant::now() + wait;
+        let mut stream = self.inner.stream();
+        let mut records = Vec::new();
+        let mut bytes = 0;
+        while records.len() < records_max && bytes < bytes_max {
+            let polled = if records.is_empty() {
+                timeout_at(deadline, stream.next()).await.unwrap_or(None)
+            } else {
+                stream.next().now_or_never().flatten()
+            };
+            match polled {
+                None => break,
+                Some(Ok(message)) => {
+                    let record = self.decoder.decode(&message);
+                    bytes += record.value.len() + RECORD_OVERHEAD_BYTES;
+                    records.push(record);
+                }
+                Some(Err(error)) => match weigh(&error) {
+                    Ok(()) => {}
+                    Err(error) if records.is_empty() => return Err(error),
+                    Err(error) => {
+                        // First the records that came before it: told at the next call.
+                        failed = Some(error);
+                        break;
+                    }
+                },
+            }
+        }
+        drop(stream);
+        self.failed = failed;
+        Ok(records)
+    }
+
+    /// Stops fetching these partitions; what was fetched ahead is dropped and fetched again.
+    pub fn pause(&self, partitions: &[(&str, i32)]) -> Result<(), Error> {
+        self.inner
+            .pause(&plain_list(partitions))
+            .map_err(|source| Error::Consume {
+                what: "pause partitions",
+                source: Box::new(source),
+            })
+    }
+
+    /// Fetches them again.
+    pub fn resume(&self, partitions: &[(&str, i32)]) -> Result<(), Error> {
+        self.inner
+            .resume(&plain_list(partitions))
+            .map_err(|source| Error::Consume {
+                what: "resume partitions",
+                source: Box::new(source),
+            })
+    }
+}
+
+/// What an error of librdkafka means to the caller; `Ok` when it passes by itself.
+fn weigh(error: &KafkaError) -> Result<(), Error> {
+    match error {
+        KafkaError::PartitionEOF(_) => Ok(()),
+        KafkaError::MessageConsumption(
+            RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
+        ) => Err(Error::OffsetOutOfRange),
+        KafkaError::MessageConsumption(code) if passes_by_itself(*code) => {
+            debug!(%error, "waiting for the queue");
+            Ok(())
+        }
+        _ => Err(Error::Consume {
+            what: "read from the queue",
+            source: Box::new(error.clone()),
+        }),
+    }
+}
+
+/// What a record costs beside its value, so that a million empty lines count for something.
+const RECORD_OVERHEAD_BYTES: usize = 128;
+
+/// Turns messages into records.
+struct Decoder {
+    agent_topics: Vec<String>,
+    /// One name per topic instead of one per record.
+    topics: HashMap<String, (Arc<str>, bool)>,
+    contexts: ContextCache,
+}
+
+impl Decoder {
+    fn new(agent_topics: &[String]) -> Decoder {
+        Decoder {
+            agent_topics: agent_topics.to_vec(),
+            topics: HashMap::new(),
+            contexts: ContextCache::default(),
+        }
+    }
+
+    fn decode(&mut self, message: &BorrowedMessage<'_>) -> Record {
+        let (topic, from_agents) = self.topic(message.topic());
+        let mut record = Record {
+            topic,
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
+            key: message.key().map(Bytes::copy_from_slice),
+            value: message
+                .payload()
+                .map(Bytes::copy_from_slice)
+                .unwrap_or_default(),
+            origin: None,
+            headers: Vec::new(),
+        };
+        let Some(headers) = message.headers() else {
+            return record;
+        };
+        // rdkafka 0.39 panics on a header name that is not UTF-8, which any producer can send.
+        let Ok(headers) = catch_unwind(AssertUnwindSafe(|| headers.iter().collect::<Vec<_>>()))
+        else {
+            ::metrics::counter!(metrics::HEADERS_UNREADABLE).increment(1);
+            return record;
+        };
+        if from_agents {
+            let pairs = headers
+                .iter()
+                .filter_map(|header| header.value.map(|value| (header.key, value)));
+            match origin_from_headers(pairs, &mut self.contexts) {
+                Ok(origin) => record.origin = origin,
+                Err(error) => {
+                    ::metrics::counter!(metrics::ORIGIN_UNREADABLE).increment(1);
+                    warn!(topic = &*record.topic, partition = record.partition, offset = record.offset, %error,
+                        "record with unreadable origin is kept as a foreign one");
+                }
+            }
+        }
+        let honoured = record.origin.is_some();
+        record.headers = headers
+            .iter()
+            .filter(|header| !(honoured && header.key.starts_with("lb.")))
+            .map(|header| {
+                (
+                    header.key.to_owned(),
+                    Bytes::copy_from_slice(header.value.unwrap_or_default()),
+                )
+            })
+            .collect();
+        record
+    }
+
+    fn topic(&mut self, name: &str) -> (Arc<str>, bool) {
+        if let Some(known) = self.topics.get(name) {
+            return known.clone();
+        }
+        let known = (
+            Arc::from(name),
+            self.agent_topics.iter().any(|topic| topic == name),
+        );
+        self.topics.insert(name.to_owned(), known.clone());
+        known
+    }
+}
+
+pub(crate) fn partition_list(assignments: &[Assignment]) -> Result<TopicPartitionList, Error> {
+    let mut list = TopicPartitionList::with_capacity(assignments.len());
+    for Assignment {
+        topic,
+        partition,
+        offset,
+    } in assignments
+    {
+        list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
+            .map_err(|source| Error::Consume {
+                what: "name an offset",
+                source: Box::new(source),
+            })?;
+    }
+    Ok(list)
+}
+
+fn plain_list(partitions: &[(&str, i32)]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for (topic, partition) in partitions {
+        list.add_partition(topic, *partition);
+    }
+    list
+}

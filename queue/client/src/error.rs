@@ -1,0 +1,92 @@
+//! What can go wrong between us and the queue, by what the caller can do about it.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+/// An error of the client.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The settings were refused: a bad address, or a build without a needed feature.
+    #[error("cannot create a client of the queue at `{bootstrap}`: {source}")]
+    Create {
+        bootstrap: String,
+        source: Box<KafkaError>,
+    },
+
+    /// The position asked for is not in the log: call [`crate::resume`].
+    #[error("an assigned offset is not in the log any more; the checkpoint has to be resumed")]
+    OffsetOutOfRange,
+
+    /// The queue refused a record for good; sending it again cannot help.
+    #[error("the queue refused a record of {bytes} bytes for topic `{topic}`: {source}")]
+    Refused {
+        topic: String,
+        bytes: usize,
+        source: Box<KafkaError>,
+    },
+
+    /// The producer lost its place (for example, the queue forgot its sequence numbers): make a new
+    /// one and send again what was not acked; marks drop what had arrived.
+    #[error("the producer cannot go on: {source}; a new one has to send what was not acked")]
+    Fatal { source: Box<KafkaError> },
+
+    /// The producer was closed before the queue acked.
+    #[error("the producer was closed before the queue acked the record")]
+    Closed,
+
+    /// The queue did not answer in time: try again.
+    #[error("cannot {what} at the queue `{bootstrap}`: {source}; is it running and reachable?")]
+    Unavailable {
+        what: String,
+        bootstrap: String,
+        source: Box<KafkaError>,
+    },
+
+    /// The consumer cannot go on.
+    #[error("cannot {what}: {source}")]
+    Consume {
+        what: &'static str,
+        source: Box<KafkaError>,
+    },
+}
+
+impl Error {
+    /// Whether the same call may work later without anybody changing anything.
+    pub fn is_retriable(&self) -> bool {
+        matches!(self, Error::Unavailable { .. })
+    }
+}
+
+/// Whether librdkafka gets over `code` by itself.
+pub(crate) fn passes_by_itself(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as C;
+    matches!(
+        code,
+        C::AllBrokersDown
+            | C::BrokerTransportFailure
+            | C::BrokerDestroy
+            | C::Resolve
+            | C::OperationTimedOut
+            | C::RequestTimedOut
+            | C::TimedOutQueue
+            | C::WaitingForCoordinator
+            | C::CoordinatorNotAvailable
+            | C::CoordinatorLoadInProgress
+            | C::NotCoordinator
+            | C::UnknownTopicOrPartition
+            | C::UnknownTopic
+            | C::UnknownPartition
+            | C::LeaderNotAvailable
+            | C::NotLeaderForPartition
+            | C::BrokerNotAvailable
+            | C::ReplicaNotAvailable
+            | C::NetworkException
+            | C::KafkaStorageError
+            | C::FencedLeaderEpoch
+            | C::UnknownLeaderEpoch
+            | C::OffsetNotAvailable
+            | C::Retry
+            | C::UnknownMemberId
+            | C::RebalanceInProgress
+    )
+}

@@ -1,0 +1,49 @@
+//! Bounds of the client, with the arithmetic that chose them (design §2 "Client settings").
+
+use std::time::Duration;
+
+/// Bytes of records that wait for the queue's ack in one producer. librdkafka's default is 1 GiB,
+/// more than a whole agent may use; 16 MiB is 80 ms of records at the agent's target of 200 MB/s.
+pub const PRODUCER_BUFFER_BYTES: usize = 16 << 20;
+
+/// Records that wait in one producer: the byte bound at 64 bytes a record, so that tiny lines do
+/// not hit the count (default 100,000) long before the bytes.
+pub const PRODUCER_BUFFER_RECORDS: usize = PRODUCER_BUFFER_BYTES / 64;
+
+/// How long a record may wait for company: a batch costs one fsync at the queue (0.2–1 ms), so
+/// 2 ms keeps group commit busy and stays far below the 500 ms from append to hit.
+pub const LINGER: Duration = Duration::from_millis(2);
+
+/// The largest record. A line is cut at 1 MiB; headers and framing are below 64 KiB; OTLP batches
+/// of other producers are at most 4 MiB.
+pub const RECORD_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes fetched ahead per consumer: two fetch answers of 4 MiB.
+pub const PREFETCH_BYTES: usize = 8 << 20;
+
+/// How long the queue may hold an empty fetch back.
+pub const FETCH_WAIT: Duration = Duration::from_millis(100);
+
+/// Pause of fetching when the prefetch is full (librdkafka's default of 1 s would be seen in search).
+pub const FETCH_QUEUE_BACKOFF: Duration = Duration::from_millis(10);
+
+/// Pause of fetching a partition after an error.
+pub const FETCH_ERROR_BACKOFF: Duration = Duration::from_millis(50);
+
+/// Longest pause between two tries to connect: a restarted queue is found within a second.
+pub const RECONNECT_BACKOFF_MAX: Duration = Duration::from_secs(1);
+
+/// One line about an unreachable queue per this long, however many connections fail.
+pub const UNREACHABLE_LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long one administrative request may take before it is tried again.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How far [`crate::resume`] looks back for the record that a checkpoint ended with. Beyond it, it
+/// starts from the beginning of the log, where marks drop what they know. At about 1 M records/s
+/// this look takes a second.
+pub const RESUME_WALK_RECORDS: i64 = 1_000_000;
+
+/// Distinct ranges that one source's marks may hold; one is normal. A source with more holes has lost
+/// data in a way that no set repairs: its smallest hole is closed, so that marks stay bounded.
+pub const RANGES_PER_SOURCE_MAX: usize = 1024;
