@@ -1,1 +1,41 @@
-//! logboom-query.
+//! The filter language: text → AST ([`parse`]), AST → text (`Display`), and what an AST means
+//! ([`matches`]).
+//!
+//! `matches` is the oracle of the whole system: alert filters and live tail call it, and the index
+//! answers exactly what it would say (`indexer/search` verifies with it wherever the index alone
+//! cannot decide). For that the index borrows this crate's notions of a value's text
+//! ([`value::visit`]), of a word sequence ([`Words`]), of a wildcard ([`Glob`]) and of what a
+//! regex cannot match without ([`Pattern::hint`]).
+//!
+//! This crate knows nothing of tantivy, of files, or of the wall clock: there are no relative
+//! times in a filter, those belong to the request's time range.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod ast;
+mod clause;
+mod display;
+mod error;
+mod eval;
+mod field;
+mod glob;
+mod hint;
+pub mod limits;
+mod number;
+mod parse;
+mod pattern;
+mod scan;
+mod time;
+pub mod value;
+mod words;
+
+pub use ast::{Clause, Exact, Expr, Query, Range, Test};
+pub use error::QueryError;
+pub use eval::{matches, matches_with_id, raw_verdict};
+pub use field::Field;
+pub use glob::{Glob, Piece};
+pub use hint::Hint;
+pub use number::Number;
+pub use parse::parse;
+pub use pattern::Pattern;
+pub use words::{WordTest, Words};

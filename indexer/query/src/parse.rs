@@ -1,0 +1,368 @@
+//! Text → AST: recursive descent over [`Scanner`], `NOT` before `AND` (also implied by white
+//! space) before `OR`. Never panics, never reads a clause as less than it says: what cannot be
+//! honoured is an error at its column.
+
+use std::ops::Range;
+
+use crate::ast::{Clause, Expr, Query, Test};
+use crate::error::{QueryError, column};
+use crate::field::{EXISTS, Field, INDEX};
+use crate::glob::Piece;
+use crate::limits;
+use crate::scan::Scanner;
+
+/// Parses a filter. White space alone matches everything, as `*` does.
+pub fn parse(text: &str) -> Result<Query, QueryError> {
+    if text.len() > limits::QUERY_BYTES_MAX {
+        let message = format!(
+            "the query has {} bytes; {} are allowed",
+            text.len(),
+            limits::QUERY_BYTES_MAX
+        );
+        return Err(QueryError {
+            message,
+            span: 0..0,
+        });
+    }
+    let mut parser = Parser {
+        scan: Scanner { text, at: 0 },
+        depth: 0,
+        clauses: 0,
+        regexes: 0,
+        index: None,
+    };
+    parser.scan.skip_space();
+    let expr = if parser.scan.peek().is_none() {
+        Expr::All
+    } else {
+        parser.any(Place::Top, None)?
+    };
+    parser.scan.skip_space();
+    if parser.scan.peek().is_some() {
+        let at = parser.scan.at;
+        return Err(parser.error(at..at + 1, "closes nothing; remove it or add the `(`"));
+    }
+    Ok(Query {
+        expr,
+        index: parser.index.map(|(name, _)| name),
+        text: text.to_owned(),
+    })
+}
+
+/// `index:` chooses where to search, so it must hold for the whole query.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Top,
+    Inside,
+}
+
+pub(crate) struct Parser<'a> {
+    pub(crate) scan: Scanner<'a>,
+    depth: usize,
+    clauses: usize,
+    pub(crate) regexes: usize,
+    index: Option<(String, Range<usize>)>,
+}
+
+impl Parser<'_> {
+    /// `group`: the field of `field:( … )`, which bare words inside it belong to.
+    fn any(&mut self, place: Place, group: Option<&Field>) -> Result<Expr, QueryError> {
+        let mut branches = vec![self.all(place, group)?];
+        loop {
+            self.scan.skip_space();
+            let Some(keyword) = self.scan.eat_keyword("OR") else {
+                break;
+            };
+            self.need_operand(&keyword, "OR")?;
+            if let (Place::Top, Some((_, span))) = (place, self.index.clone()) {
+                return Err(self.misplaced_index(span));
+            }
+            branches.push(self.all(Place::Inside, group)?);
+        }
+        Ok(if branches.len() == 1 {
+            branches.remove(0)
+        } else {
+            Expr::Or(branches)
+        })
+    }
+
+    fn all(&mut self, place: Place, group: Option<&Field>) -> Result<Expr, QueryError> {
+        let mut parts = Vec::new();
+        let mut indexes = 0;
+        loop {
+            self.scan.skip_space();
+            let first = parts.is_empty() && indexes == 0;
+            if let Some(keyword) = self.scan.eat_keyword("AND") {
+                if first {
+                    return Err(self.error(
+                        keyword,
+                        "has nothing on its left; quote it to search for the word",
+                    ));
+                }
+                self.need_operand(&keyword, "AND")?;
+            } else if !first
+                && (matches!(self.scan.peek(), None | Some(')')) || self.scan.at_keyword("OR"))
+            {
+                break;
+            }
+            if self.scan.rest().is_empty() {
+                break;
+            }
+            match self.unary(place, group)? {
+                Some(expr) => parts.push(expr),
+                None => indexes += 1,
+            }
+        }
+        Ok(match parts.len() {
+            0 => Expr::All,
+            1 => parts.remove(0),
+            _ => Expr::And(parts),
+        })
+    }
+
+    /// `None` for `index:NAME`, which is no part of the expression.
+    fn unary(&mut self, place: Place, group: Option<&Field>) -> Result<Option<Expr>, QueryError> {
+        self.scan.skip_space();
+        let from = self.scan.at;
+        if let Some(keyword) = self.scan.eat_keyword("NOT") {
+            self.need_operand(&keyword, "NOT")?;
+        } else if self.scan.eat('-') {
+            if self.scan.at_boundary() {
+                return Err(self.error(
+                    from..from + 1,
+                    "negates nothing; write `-word` without a space, or quote it",
+                ));
+            }
+        } else {
+            return self.primary(place, group);
+        }
+        self.descend(from)?;
+        let inner = self.unary(Place::Inside, group)?;
+        self.depth -= 1;
+        Ok(inner.map(|inner| Expr::Not(Box::new(inner))))
+    }
+
+    fn primary(&mut self, place: Place, group: Option<&Field>) -> Result<Option<Expr>, QueryError> {
+        let from = self.scan.at;
+        match self.scan.peek() {
+            Some('(') => return self.group(group).map(Some),
+            Some('|') => return Err(self.pipe()),
+            Some(')') => {
+                return Err(self.error(
+                    from..from + 1,
+                    "stands where a clause should; write one before it",
+                ));
+            }
+            Some('O') => {
+                if let Some(keyword) = self.scan.eat_keyword("OR") {
+                    return Err(self.error(
+                        keyword,
+                        "has nothing on its left; quote it to search for the word",
+                    ));
+                }
+            }
+            _ => {}
+        }
+        self.clauses += 1;
+        if self.clauses > limits::CLAUSES_MAX {
+            let complaint = format!(
+                "is one clause too many; {} are allowed",
+                limits::CLAUSES_MAX
+            );
+            return Err(self.error(from..from, &complaint));
+        }
+        match self.scan.field_name() {
+            None => self
+                .value(group.cloned().unwrap_or(Field::Raw), group.is_some(), from)
+                .map(Some),
+            Some(name) if name == INDEX => self.index(place, from).map(|()| None),
+            Some(name) if name == EXISTS => self.exists(from).map(Some),
+            Some(name) => {
+                self.need_value(&name, from)?;
+                let field = Field::from_name(&name);
+                if self.scan.peek() == Some('(') {
+                    return self.group(Some(&field)).map(Some);
+                }
+                self.value(field, true, from).map(Some)
+            }
+        }
+    }
+
+    fn group(&mut self, field: Option<&Field>) -> Result<Expr, QueryError> {
+        let open = self.scan.at;
+        self.scan.bump();
+        self.descend(open)?;
+        self.scan.skip_space();
+        if self.scan.peek() == Some(')') {
+            return Err(self.error(
+                open..self.scan.at + 1,
+                "is empty; write a clause between the parentheses",
+            ));
+        }
+        if self.scan.peek().is_none() {
+            return Err(self.error(open..open + 1, "is never closed; add `)`"));
+        }
+        let inner = self.any(Place::Inside, field)?;
+        self.scan.skip_space();
+        if !self.scan.eat(')') {
+            return Err(self.error(open..open + 1, "is never closed; add `)`"));
+        }
+        self.depth -= 1;
+        Ok(inner)
+    }
+
+    fn index(&mut self, place: Place, from: usize) -> Result<(), QueryError> {
+        self.need_value(INDEX, from)?;
+        let name = if self.scan.eat('"') {
+            self.closed_quote(from)?
+        } else {
+            let start = self.scan.at;
+            let _ = self.scan.word();
+            self.scan.text[start..self.scan.at].to_owned()
+        };
+        let span = from..self.scan.at;
+        if place == Place::Inside {
+            return Err(self.misplaced_index(span));
+        }
+        match &self.index {
+            Some((other, _)) if *other != name => {
+                let complaint = format!("is a second index beside `{other}`; a query searches one");
+                Err(self.error(span, &complaint))
+            }
+            _ => {
+                self.index = Some((name, span));
+                Ok(())
+            }
+        }
+    }
+
+    fn misplaced_index(&self, span: Range<usize>) -> QueryError {
+        self.error(
+            span,
+            "chooses the index of the whole query; write it outside of `OR`, `NOT` and parentheses",
+        )
+    }
+
+    fn exists(&mut self, from: usize) -> Result<Expr, QueryError> {
+        self.need_value(EXISTS, from)?;
+        let name: Option<String> = if self.scan.eat('"') {
+            Some(self.closed_quote(from)?)
+        } else {
+            let pieces = self.scan.word();
+            pieces
+                .iter()
+                .map(|piece| {
+                    if let Piece::Char(c) = piece {
+                        Some(*c)
+                    } else {
+                        None
+                    }
+                })
+                .collect()
+        };
+        let span = from..self.scan.at;
+        let Some(name) = name.filter(|name| !name.is_empty()) else {
+            return Err(self.error(
+                span,
+                "needs one field's name; write e.g. `_exists_:trace_id`",
+            ));
+        };
+        Ok(existence(Field::from_name(&name), span))
+    }
+
+    fn descend(&mut self, at: usize) -> Result<(), QueryError> {
+        self.depth += 1;
+        if self.depth > limits::DEPTH_MAX {
+            let complaint = format!(
+                "nests deeper than {} levels; flatten the query",
+                limits::DEPTH_MAX
+            );
+            return Err(self.error(at..at + 1, &complaint));
+        }
+        Ok(())
+    }
+
+    fn need_operand(&mut self, keyword: &Range<usize>, name: &str) -> Result<(), QueryError> {
+        self.scan.skip_space();
+        if self.scan.peek().is_none_or(|c| c == ')') {
+            let complaint = format!(
+                "has nothing on its right; write a clause there, or quote it to search for the word `{name}`"
+            );
+            return Err(self.error(keyword.clone(), &complaint));
+        }
+        Ok(())
+    }
+
+    fn need_value(&mut self, name: &str, from: usize) -> Result<(), QueryError> {
+        if !self.scan.at_boundary() {
+            return Ok(());
+        }
+        let example = match Field::from_name(name) {
+            Field::Level => "level:error".to_owned(),
+            Field::Timestamp => "timestamp:>=2026-01-31".to_owned(),
+            _ if name == EXISTS => "_exists_:trace_id".to_owned(),
+            _ if name == INDEX => "index:logs".to_owned(),
+            _ => format!("{name}:value"),
+        };
+        let complaint = format!(
+            "has no value; write e.g. `{example}` without a space, or quote it to search for the text"
+        );
+        Err(self.error(from..self.scan.at, &complaint))
+    }
+
+    pub(crate) fn closed_quote(&mut self, from: usize) -> Result<String, QueryError> {
+        match self.scan.quoted() {
+            Some(text) => Ok(text),
+            None => Err(self.error(
+                from..self.scan.text.len(),
+                "has an opening `\"` without a closing one; add it, or write `\\\"`",
+            )),
+        }
+    }
+
+    pub(crate) fn pipe(&self) -> QueryError {
+        let at = self.scan.at;
+        if self.scan.rest().starts_with("||") {
+            return self.error(at..at + 2, "is not an operator; write `OR`");
+        }
+        let stage = self
+            .scan
+            .rest()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_end();
+        let column = column(self.scan.text, at);
+        let stage: String = stage.chars().take(60).collect();
+        let message = format!(
+            "pipe `{stage}` at column {column} is not supported yet; only filters are. Quote a `|` that is part of a text"
+        );
+        QueryError {
+            message,
+            span: at..self.scan.text.len(),
+        }
+    }
+
+    pub(crate) fn error(&self, span: Range<usize>, complaint: &str) -> QueryError {
+        if span.is_empty() {
+            return QueryError::missing(
+                self.scan.text,
+                span.start,
+                &format!("what stands {complaint}"),
+            );
+        }
+        QueryError::at(self.scan.text, span, complaint)
+    }
+}
+
+/// Every event has these; the others may lack a value.
+pub(crate) fn existence(field: Field, span: Range<usize>) -> Expr {
+    match field {
+        Field::Raw | Field::Body | Field::Timestamp | Field::Id => Expr::All,
+        field => Expr::Clause(Clause {
+            field,
+            test: Test::Exists,
+            span,
+        }),
+    }
+}

@@ -1,0 +1,136 @@
+//! What holds for every text and every AST.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use logboom_event::{Event, Level, Record};
+use logboom_query::{Query, matches, parse};
+use proptest::prelude::*;
+
+/// The body of `fuzz/fuzz_targets/parse.rs`.
+fn parse_never_panics_and_reads_back(text: &str) {
+    if let Ok(query) = parse(text) {
+        let shown = query.to_string();
+        let again = parse(&shown).unwrap_or_else(|error| panic!("{text:?} → {shown:?}: {error}"));
+        assert_eq!(again, query, "{text:?} → {shown:?} → {again}");
+    }
+}
+
+fn clause() -> impl Strategy<Value = String> {
+    let field = prop::sample::select(vec![
+        "",
+        "raw:",
+        "body:",
+        "level:",
+        "service:",
+        "host:",
+        "source:",
+        "timestamp:",
+        "trace_id:",
+        "id:",
+        "status:",
+        "a.b:",
+        "attributes.level:",
+        "attributes.attributes.x:",
+        "we\\ ird:",
+        "_exists_:",
+        "index:",
+        "c:",
+        "app.k8s.io/x-y:",
+        "错:",
+    ]);
+    let value = prop_oneof![
+        "[a-cA-C0-9_.\\-*?\\\\:/ ]{1,8}",
+        "\"[a-cA 0-9*?\\\\.错]{0,8}\"",
+        "/[a-c.+\\\\d(|)]{1,6}/",
+        "(>=|>|<|<=)(-?[0-9]{1,3}(\\.[0-9])?|warn|error|2026-01-31|\"[a-c]\")",
+        "[\\[{](\\*|[0-9]{1,3}|info|2026-01-31) TO (\\*|[0-9]{1,3}|error|\"2026-02-01 10:00\")[\\]}]",
+        Just("error".to_owned()),
+        Just("0-1-2-3".to_owned()),
+        Just("*".to_owned()),
+        "[\\PC]{1,5}",
+    ];
+    (field, value).prop_map(|(field, value)| format!("{field}{value}"))
+}
+
+fn query_text() -> impl Strategy<Value = String> {
+    clause().prop_recursive(4, 16, 3, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("{a} {b}")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("{a} AND {b}")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} OR {b})")),
+            inner.clone().prop_map(|a| format!("NOT {a}")),
+            inner.clone().prop_map(|a| format!("-({a})")),
+            inner.prop_map(|a| format!("status:({a})")),
+        ]
+    })
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    (
+        "([abcABC019 _.:错误/-]|error ){0,20}",
+        0..7_usize,
+        prop::option::of("[a-c]{1,3}"),
+        0..600_i64,
+    )
+        .prop_map(|(raw, level, service, status)| {
+            let record = Record {
+                topic: Arc::from("logs"),
+                partition: 0,
+                offset: 0,
+                timestamp_ms: 1_769_846_400_000,
+                key: None,
+                value: Bytes::from(raw),
+                origin: None,
+                headers: Vec::new(),
+            };
+            let mut event = Event::parse(&record);
+            event.level = Level::ALL.get(level).copied();
+            event.service = service;
+            event.attributes = serde_json::from_value(
+                serde_json::json!({"status": status, "a": {"b": ["x", status]}}),
+            )
+            .unwrap();
+            event
+        })
+}
+
+fn parsed(text: &str) -> Result<Query, TestCaseError> {
+    parse(text).map_err(|_| TestCaseError::reject("not a query"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_500, max_global_rejects: 200_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_parses_or_is_refused(text in "\\PC{0,40}") {
+        parse_never_panics_and_reads_back(&text);
+    }
+
+    #[test]
+    fn text_of_the_language_s_own_characters_too(text in "([a-c:/\\\\\"()\\[\\]{}*?|<>=. -]|AND |OR |NOT | TO |level:|错|index:){0,24}") {
+        parse_never_panics_and_reads_back(&text);
+    }
+
+    #[test]
+    fn well_formed_queries_read_back(text in query_text()) {
+        parse_never_panics_and_reads_back(&text);
+    }
+
+    #[test]
+    fn boolean_algebra_holds(a in query_text(), b in query_text(), event in event()) {
+        let (left, right) = (parsed(&a)?, parsed(&b)?);
+        prop_assume!(left.index.is_none() && right.index.is_none());
+        // Texts cannot be put between parentheses as they are: one may end in a backslash.
+        let (a, b) = (left.to_string(), right.to_string());
+        let (l, r) = (matches(&left, &event), matches(&right, &event));
+        let holds = |text: String| matches(&parse(&text).unwrap(), &event);
+        prop_assert_eq!(holds(format!("({a}) AND ({b})")), l && r);
+        prop_assert_eq!(holds(format!("({a}) ({b})")), l && r);
+        prop_assert_eq!(holds(format!("({a}) OR ({b})")), l || r);
+        prop_assert_eq!(holds(format!("NOT ({a})")), !l);
+        prop_assert_eq!(holds(format!("NOT (({a}) OR ({b}))")), !l && !r);
+    }
+}
