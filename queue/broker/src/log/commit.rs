@@ -1,0 +1,285 @@
+//! The group commit: the one place where batches become part of the log.
+//!
+//! For each partition of a group: judge the batches, give them offsets, write them with one call. Then sync all files
+//! that were touched. Then publish: index, high watermark, answers. Whatever fails before publishing leaves the
+//! partition as it was (no space) or out of service (anything else); nothing is half published.
+
+use std::collections::HashMap;
+use std::sync::{Arc, MutexGuard};
+
+use bytes::Bytes;
+use logboom_disk::{DiskFile, Error as DiskError};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::batch::{self, Header};
+use super::error::AppendError;
+use super::index;
+use super::limits::CHECKPOINT_BYTES;
+use super::partition::{Appended, Core, PartitionLog, Tail};
+use super::producers::{Undo, Verdict};
+use super::segment::{self, DATA_FROM};
+
+type Answer = Result<Appended, AppendError>;
+
+/// An append that waits to be committed.
+pub(super) struct Pending {
+    pub(super) log: Arc<PartitionLog>,
+    pub(super) batch: Bytes,
+    pub(super) reply: oneshot::Sender<Answer>,
+    /// Its share of the memory for waiting batches, given back when the append is done.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+}
+
+/// The appends of one partition in a group.
+struct Share {
+    log: Arc<PartitionLog>,
+    appends: Vec<Pending>,
+}
+
+/// Commits `group`, in order per partition, and answers everybody. `sync` syncs files, each outcome in its place.
+pub(super) fn commit(
+    group: Vec<Pending>,
+    sync: impl FnOnce(&[Arc<dyn DiskFile>]) -> Vec<Result<(), DiskError>>,
+) {
+    let shares = by_partition(group);
+    let mut staged: Vec<Staged<'_>> = Vec::with_capacity(shares.len());
+    let mut answers: Vec<Vec<Answer>> = Vec::with_capacity(shares.len());
+    for share in &shares {
+        let (stage, answer) = stage(share);
+        staged.extend(stage);
+        answers.push(answer);
+    }
+    let files: Vec<Arc<dyn DiskFile>> = staged.iter().map(|stage| stage.file.clone()).collect();
+    let outcomes = if files.is_empty() {
+        Vec::new()
+    } else {
+        sync(&files)
+    };
+    let failures: HashMap<*const Core, AppendError> = staged
+        .into_iter()
+        .zip(outcomes)
+        .filter_map(|(stage, outcome)| {
+            let core: *const Core = stage.core;
+            stage.publish(outcome).err().map(|error| (core, error))
+        })
+        .collect();
+    for (share, mut answers) in shares.into_iter().zip(answers) {
+        let failure = share
+            .log
+            .core()
+            .ok()
+            .and_then(|core| failures.get(&std::ptr::from_ref(core)));
+        if let Some(failure) = failure {
+            answers.fill(Err(failure.clone()));
+        }
+        for (append, answer) in share.appends.into_iter().zip(answers) {
+            drop(append.permit);
+            // Who does not wait any more does not need the answer.
+            let _receiver_may_be_gone = append.reply.send(answer);
+        }
+    }
+}
+
+fn by_partition(group: Vec<Pending>) -> Vec<Share> {
+    let mut shares: Vec<Share> = Vec::new();
+    let mut places: HashMap<*const PartitionLog, usize> = HashMap::new();
+    for append in group {
+        let place = *places.entry(Arc::as_ptr(&append.log)).or_insert_with(|| {
+            shares.push(Share {
+                log: append.log.clone(),
+                appends: Vec::new(),
+            });
+            shares.len() - 1
+        });
+        shares[place].appends.push(append);
+    }
+    shares
+}
+
+/// A partition whose batches are written and wait for the sync.
+struct Staged<'a> {
+    log: &'a PartitionLog,
+    core: &'a Core,
+    tail: MutexGuard<'a, Tail>,
+    file: Arc<dyn DiskFile>,
+    headers: Vec<Header>,
+    now_ms: i64,
+}
+
+/// Judges and writes one partition's share. Without a stage there is nothing to sync and the answers are final;
+/// with one they hold if the sync succeeds.
+fn stage(share: &Share) -> (Option<Staged<'_>>, Vec<Answer>) {
+    let refuse = |error: AppendError| (None, vec![Err(error); share.appends.len()]);
+    let core = match share.log.core_or(|reason| AppendError::Storage { reason }) {
+        Ok(core) => core,
+        Err(error) => return refuse(error),
+    };
+    let mut tail = core.tail();
+    if let Err(error) = core.check() {
+        return refuse(error);
+    }
+    let now_ms = (share.log.env.clock)();
+    let bytes: usize = share.appends.iter().map(|append| append.batch.len()).sum();
+    if let Err(error) = make_room(share, core, &mut tail, bytes as u64, now_ms) {
+        return refuse(refusal(core, &error));
+    }
+    let (file, position, mut next_offset) = {
+        let view = core.view();
+        (
+            view.open.file.clone(),
+            view.open.index.summary.end_position,
+            view.end(),
+        )
+    };
+    let epoch = core.state().epoch();
+    let mut headers = Vec::with_capacity(share.appends.len());
+    let mut undo: Vec<Undo> = Vec::new();
+    let mut answers = Vec::with_capacity(share.appends.len());
+    tail.buffer.clear();
+    for append in &share.appends {
+        let answer = PartitionLog::header_of(&append.batch).and_then(|mut header| {
+            let (base_offset, duplicate) = match tail.producers.check(&header)? {
+                Verdict::Duplicate { base_offset } => (base_offset, true),
+                Verdict::Store => (next_offset, false),
+            };
+            if !duplicate {
+                header.base_offset = base_offset;
+                let from = tail.buffer.len();
+                tail.buffer.extend_from_slice(&append.batch);
+                batch::place(&mut tail.buffer[from..], base_offset, epoch);
+                undo.extend(tail.producers.apply(&header, now_ms));
+                next_offset = header.next_offset();
+                headers.push(header);
+            }
+            Ok(Appended {
+                base_offset,
+                log_append_time_ms: now_ms,
+                duplicate,
+            })
+        });
+        answers.push(answer);
+    }
+    if headers.is_empty() {
+        return (None, answers);
+    }
+    if let Err(error) = file.write_at(position, &tail.buffer) {
+        // Part of the group may stand there, and must not be taken for more when the partition goes on.
+        tail.producers.undo(undo);
+        let error = file.set_len(position).err().unwrap_or(error);
+        tail.allocated = position;
+        return refuse(refusal(core, &error));
+    }
+    (
+        Some(Staged {
+            log: &share.log,
+            core,
+            tail,
+            file,
+            headers,
+            now_ms,
+        }),
+        answers,
+    )
+}
+
+/// Sees to it that `bytes` can be written: closes the open segment if it is full or old, reserves space.
+fn make_room(
+    share: &Share,
+    core: &Core,
+    tail: &mut Tail,
+    bytes: u64,
+    now_ms: i64,
+) -> Result<(), DiskError> {
+    let env = &share.log.env;
+    let (summary, mut file) = {
+        let view = core.view();
+        (view.open.index.summary, view.open.file.clone())
+    };
+    let mut end = summary.end_position + bytes;
+    let old = now_ms.saturating_sub(summary.first_append_ms)
+        >= env.config.segment_age_max.as_millis() as i64;
+    if !summary.is_empty() && (end > env.config.segment_bytes || old) {
+        check_free(share, segment::allocation_step(0))?;
+        core.roll(env, tail)?;
+        end = DATA_FROM + bytes;
+        file = core.view().open.file.clone();
+    }
+    if end > tail.allocated {
+        let step = segment::allocation_step(tail.allocated)
+            .min(env.config.segment_bytes.saturating_sub(tail.allocated));
+        let wanted = step.max(end - tail.allocated);
+        check_free(share, wanted)?;
+        file.allocate(tail.allocated, wanted)?;
+        tail.allocated += wanted;
+    }
+    Ok(())
+}
+
+/// The watermark of the disk: space is taken in steps, so this is asked once a step and not once an append.
+fn check_free(share: &Share, wanted: u64) -> Result<(), DiskError> {
+    let env = &share.log.env;
+    let core = share.log.core().expect("staged partitions are open");
+    if env.disk.free_bytes(&core.dir)? < env.config.disk_free_min_bytes.saturating_add(wanted) {
+        return Err(DiskError::Full {
+            operation: "reserve space for records in",
+            path: core.dir.clone(),
+        });
+    }
+    Ok(())
+}
+
+/// No space is the producer's to wait for; anything else takes the partition out of service.
+fn refusal(core: &Core, error: &DiskError) -> AppendError {
+    if error.is_full() {
+        tracing::warn!(dir = %core.dir.display(), "no room for records");
+        return AppendError::StorageFull;
+    }
+    AppendError::Storage {
+        reason: core.fail(error),
+    }
+}
+
+impl Staged<'_> {
+    /// Makes the written batches part of the log, or takes the partition out of service if they are not safe.
+    fn publish(mut self, outcome: Result<(), DiskError>) -> Result<(), AppendError> {
+        if let Err(error) = outcome {
+            // The producers' state is now ahead of the log. Nobody will ask it: the partition has failed for good.
+            return Err(AppendError::Storage {
+                reason: self.core.fail(&error),
+            });
+        }
+        let env = &self.log.env;
+        {
+            let mut view = self.core.view_mut();
+            for header in &self.headers {
+                view.open
+                    .index
+                    .note(header, env.config.index_interval_bytes, self.now_ms);
+            }
+        }
+        self.core.publish_watermark();
+        let end_position = self.core.view().open.index.summary.end_position;
+        if end_position - self.tail.noted >= CHECKPOINT_BYTES || self.tail.producers.is_crowded() {
+            self.note_index(end_position);
+        }
+        Ok(())
+    }
+
+    /// Shortens the next recovery; nothing depends on it.
+    fn note_index(&mut self, end_position: u64) {
+        let (index, log_start) = {
+            let view = self.core.view();
+            (view.open.index.clone(), view.log_start)
+        };
+        self.tail.producers.prune(log_start, self.now_ms);
+        self.tail.noted = end_position;
+        if let Err(error) = index::store_lazily(
+            self.log.env.disk.as_ref(),
+            &self.core.dir,
+            &index,
+            &self.tail.producers,
+        ) {
+            tracing::warn!(dir = %self.core.dir.display(), %error, "index was not noted, the next recovery will take longer");
+        }
+    }
+}

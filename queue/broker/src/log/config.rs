@@ -1,0 +1,39 @@
+//! What an owner of the log may choose.
+
+use std::time::Duration;
+
+/// Settings of all partitions of one disk. Resolved: nothing is optional that has a default.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    /// A segment is closed rather than grown beyond this. Large enough that closing is rare, small enough that
+    /// retention, which removes whole segments, is not coarse.
+    pub segment_bytes: u64,
+    /// A segment that has taken records for this long is closed at the next append, so that retention reaches
+    /// them although little is written.
+    pub segment_age_max: Duration,
+    /// One index entry for so many bytes: how much a read may have to walk over.
+    pub index_interval_bytes: u64,
+    /// Records are kept this long after their arrival. `None`: for ever.
+    pub retention: Option<Duration>,
+    /// A partition is kept below this. `None`: no bound.
+    pub retention_bytes: Option<u64>,
+    /// Appends are refused, retriably, rather than leave less than this free on the disk.
+    pub disk_free_min_bytes: u64,
+    /// How long a group waits for more appends once it has one. The group before it, while it is being synced,
+    /// does the collecting; a wait on top only helps disks whose sync costs more than this.
+    pub group_wait: Duration,
+}
+
+impl Default for LogConfig {
+    fn default() -> LogConfig {
+        LogConfig {
+            segment_bytes: 128 << 20,
+            segment_age_max: Duration::from_secs(24 * 3600),
+            index_interval_bytes: 32 << 10,
+            retention: Some(Duration::from_secs(7 * 24 * 3600)),
+            retention_bytes: None,
+            disk_free_min_bytes: 256 << 20,
+            group_wait: Duration::ZERO,
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! What is known of a segment without reading it: where its batches end, how old they are, and, sparsely, where an
+//! offset or a time stands. A cache: every part can be had again by walking the segment.
+//!
+//! The file `<base>.index` beside a segment holds it together with the producers as of the segment's end:
+//!
+//! ```text
+//! 0      8     16          24            32             40                    48            56           64     68         72   76
+//! magic  base  end offset  end position  max timestamp  max timestamp offset  first append  last append  count  producers  crc  body crc
+//! entries: offset i64, max timestamp before i64, position u32   (× count)
+//! producers: see `producers`
+//! ```
+//!
+//! Little endian. The file of a closed segment is synced and says what the segment must be. That of the open one is
+//! a note written now and then *after* a sync of the data it describes, itself unsynced: if a crash tears it, its
+//! checksums fail, and the segment is walked from the start instead of from `end position`.
+
+use std::path::{Path, PathBuf};
+
+use bytes::{Buf, BufMut};
+use logboom_disk::{Disk, Error as DiskError, TEMP_SUFFIX, atomic_replace, read_all};
+
+use super::batch::Header;
+use super::producers::Producers;
+use super::segment::DATA_FROM;
+
+const MAGIC: &[u8; 8] = b"LBINDX01";
+const HEADER_BYTES: usize = 80;
+const ENTRY_BYTES: usize = 20;
+/// A 1 GiB segment with an entry every 4 KiB has 5 MiB of them, 10,000 producers take 2 MB.
+const FILE_BYTES_MAX: usize = 16 << 20;
+
+/// The part that is kept in memory for every segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Summary {
+    pub(super) base: i64,
+    /// Offset after the last record.
+    pub(super) end_offset: i64,
+    /// Position after the last batch.
+    pub(super) end_position: u64,
+    /// `i64::MIN` while there is no batch.
+    pub(super) max_timestamp: i64,
+    /// Last offset of the batch that has it.
+    pub(super) max_timestamp_offset: i64,
+    /// When the first batch arrived, by this machine's clock; 0 while there is none.
+    pub(super) first_append_ms: i64,
+    /// When the last batch arrived: retention counts from here, not from what producers claim.
+    pub(super) last_append_ms: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    /// Of the batch at `position`.
+    base_offset: i64,
+    /// The largest timestamp of all batches before `position`.
+    max_timestamp_before: i64,
+    position: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Index {
+    pub(super) summary: Summary,
+    entries: Vec<Entry>,
+}
+
+impl Summary {
+    pub(super) fn empty(base: i64) -> Summary {
+        Summary {
+            base,
+            end_offset: base,
+            end_position: DATA_FROM,
+            max_timestamp: i64::MIN,
+            max_timestamp_offset: base,
+            first_append_ms: 0,
+            last_append_ms: 0,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.end_offset == self.base
+    }
+
+    /// Of the batches alone.
+    pub(super) fn data_bytes(&self) -> u64 {
+        self.end_position - DATA_FROM
+    }
+}
+
+impl Index {
+    pub(super) fn empty(base: i64) -> Index {
+        Index {
+            summary: Summary::empty(base),
+            entries: Vec::new(),
+        }
+    }
+
+    /// Takes in the next batch, which stands at the end so far and arrived at `now_ms`.
+    pub(super) fn note(&mut self, header: &Header, interval_bytes: u64, now_ms: i64) {
+        let summary = &mut self.summary;
+        assert_eq!(
+            header.base_offset, summary.end_offset,
+            "batches are noted in order"
+        );
+        let position = summary.end_position;
+        let due = self
+            .entries
+            .last()
+            .is_none_or(|last| position - u64::from(last.position) >= interval_bytes);
+        if due {
+            self.entries.push(Entry {
+                base_offset: header.base_offset,
+                max_timestamp_before: summary.max_timestamp,
+                position: u32::try_from(position)
+                    .expect("segments are closed long before positions need more"),
+            });
+        }
+        if summary.is_empty() {
+            summary.first_append_ms = now_ms;
+        }
+        summary.last_append_ms = now_ms;
+        if header.max_timestamp > summary.max_timestamp {
+            summary.max_timestamp = header.max_timestamp;
+            summary.max_timestamp_offset = header.last_offset();
+        }
+        summary.end_offset = header.next_offset();
+        summary.end_position += header.total_bytes as u64;
+    }
+
+    /// Where a batch starts at or before the one that holds `offset`, as near as is known.
+    pub(super) fn position_before(&self, offset: i64) -> u64 {
+        let after = self
+            .entries
+            .partition_point(|entry| entry.base_offset <= offset);
+        after
+            .checked_sub(1)
+            .map_or(DATA_FROM, |at| u64::from(self.entries[at].position))
+    }
+
+    /// Where a batch starts (and its offset) before which no timestamp is as large as `timestamp`.
+    pub(super) fn before_time(&self, timestamp: i64) -> (u64, i64) {
+        let after = self
+            .entries
+            .partition_point(|entry| entry.max_timestamp_before < timestamp);
+        match after.checked_sub(1) {
+            Some(at) => (
+                u64::from(self.entries[at].position),
+                self.entries[at].base_offset,
+            ),
+            None => (DATA_FROM, self.summary.base),
+        }
+    }
+}
+
+pub(super) fn path(dir: &Path, base: i64) -> PathBuf {
+    dir.join(format!("{base:020}.index"))
+}
+
+/// Writes and syncs the file of a segment that is being closed.
+pub(super) fn store_durably(
+    disk: &dyn Disk,
+    dir: &Path,
+    index: &Index,
+    producers: &Producers,
+) -> Result<(), DiskError> {
+    atomic_replace(
+        disk,
+        &path(dir, index.summary.base),
+        &encode(index, producers),
+    )
+}
+
+/// Writes the file of the open segment without waiting for the disk. What it describes must have been synced.
+pub(super) fn store_lazily(
+    disk: &dyn Disk,
+    dir: &Path,
+    index: &Index,
+    producers: &Producers,
+) -> Result<(), DiskError> {
+    let path = path(dir, index.summary.base);
+    let temp = path.with_extension(format!("index{TEMP_SUFFIX}"));
+    match disk.remove(&temp) {
+        Err(error) if !error.is_not_found() => return Err(error),
+        _ => {}
+    }
+    disk.create(&temp)?.write_at(0, &encode(index, producers))?;
+    disk.rename(&temp, &path)
+}
+
+/// Index and producers, if the file is there and whole.
+pub(super) fn load(
+    disk: &dyn Disk,
+    dir: &Path,
+    base: i64,
+) -> Result<Option<(Index, Producers)>, DiskError> {
+    match read_all(disk, &path(dir, base), FILE_BYTES_MAX) {
+        Ok(bytes) => Ok(decode(&bytes, base)),
+        Err(DiskError::NotFound { .. } | DiskError::TooLarge { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The summary alone, if the file is there and its header whole.
+pub(super) fn load_summary(
+    disk: &dyn Disk,
+    dir: &Path,
+    base: i64,
+) -> Result<Option<Summary>, DiskError> {
+    let file = match disk.open(&path(dir, base)) {
+        Ok(file) => file,
+        Err(DiskError::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut header = [0; HEADER_BYTES];
+    let read = file.read_at(0, &mut header)?;
+    Ok(decode_header(&header[..read], base).map(|found| found.summary))
+}
+
+fn encode(index: &Index, producers: &Producers) -> Vec<u8> {
+    let mut body = Vec::with_capacity(index.entries.len() * ENTRY_BYTES);
+    for entry in &index.entries {
+        body.put_i64_le(entry.base_offset);
+        body.put_i64_le(entry.max_timestamp_before);
+        body.put_u32_le(entry.position);
+    }
+    let entries_bytes = body.len();
+    producers.encode(&mut body);
+    let summary = &index.summary;
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
+    bytes.put_slice(MAGIC);
+    bytes.put_i64_le(summary.base);
+    bytes.put_i64_le(summary.end_offset);
+    bytes.put_u64_le(summary.end_position);
+    bytes.put_i64_le(summary.max_timestamp);
+    bytes.put_i64_le(summary.max_timestamp_offset);
+    bytes.put_i64_le(summary.first_append_ms);
+    bytes.put_i64_le(summary.last_append_ms);
+    bytes.put_u32_le(index.entries.len() as u32);
+    bytes.put_u32_le((body.len() - entries_bytes) as u32);
+    bytes.put_u32_le(crc32c::crc32c(&body));
+    bytes.put_u32_le(crc32c::crc32c(&bytes));
+    debug_assert_eq!(bytes.len(), HEADER_BYTES);
+    bytes.extend_from_slice(&body);
+    bytes
+}
+
+struct FileHeader {
+    summary: Summary,
+    entries: usize,
+    producers_bytes: usize,
+    body_crc: u32,
+}
+
+fn decode_header(bytes: &[u8], base: i64) -> Option<FileHeader> {
+    let header = bytes.get(..HEADER_BYTES)?;
+    let (checked, mut crc) = header.split_at(HEADER_BYTES - 4);
+    if !header.starts_with(MAGIC) || crc32c::crc32c(checked) != crc.get_u32_le() {
+        return None;
+    }
+    let mut fields = &checked[MAGIC.len()..];
+    let summary = Summary {
+        base: fields.get_i64_le(),
+        end_offset: fields.get_i64_le(),
+        end_position: fields.get_u64_le(),
+        max_timestamp: fields.get_i64_le(),
+        max_timestamp_offset: fields.get_i64_le(),
+        first_append_ms: fields.get_i64_le(),
+        last_append_ms: fields.get_i64_le(),
+    };
+    let entries = fields.get_u32_le() as usize;
+    let producers_bytes = fields.get_u32_le() as usize;
+    let body_crc = fields.get_u32_le();
+    (summary.base == base && summary.end_offset >= base && summary.end_position >= DATA_FROM)
+        .then_some(FileHeader {
+            summary,
+            entries,
+            producers_bytes,
+            body_crc,
+        })
+}
+
+fn decode(bytes: &[u8], base: i64) -> Option<(Index, Producers)> {
+    let header = decode_header(bytes, base)?;
+    let body = &bytes[HEADER_BYTES..];
+    if crc32c::crc32c(body) != header.body_crc
+        || body.len() != header.entries * ENTRY_BYTES + header.producers_bytes
+    {
+        return None;
+    }
+    let (mut fields, producers) = body.split_at(header.entries * ENTRY_BYTES);
+    let entries = (0..header.entries)
+        .map(|_| Entry {
+            base_offset: fields.get_i64_le(),
+            max_timestamp_before: fields.get_i64_le(),
+            position: fields.get_u32_le(),
+        })
+        .collect();
+    Some((
+        Index {
+            summary: header.summary,
+            entries,
+        },
+        Producers::decode(producers)?,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::testing::BatchBuilder;
+    use logboom_disk::SimDisk;
+
+    fn filled() -> Index {
+        let mut index = Index::empty(100);
+        for (batch, timestamp) in [50, 10, 70, 20].into_iter().enumerate() {
+            let bytes = BatchBuilder::new(&[b"a", b"b"])
+                .timestamp(timestamp)
+                .build();
+            let mut header = Header::parse(&bytes).unwrap();
+            header.base_offset = 100 + 2 * batch as i64;
+            index.note(&header, 1, 1_000 + batch as i64);
+        }
+        index
+    }
+
+    #[test]
+    fn an_offset_is_found_at_or_before_its_batch() {
+        let index = filled();
+        let batch_bytes = (index.summary.end_position - DATA_FROM) / 4;
+        for (offset, batch) in [(100, 0), (101, 0), (102, 1), (107, 3)] {
+            assert_eq!(
+                index.position_before(offset),
+                DATA_FROM + batch * batch_bytes,
+                "offset {offset}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_time_is_found_although_timestamps_step_back() {
+        let index = filled();
+        for (timestamp, offset) in [(0, 100), (50, 100), (51, 104), (70, 104), (71, 106)] {
+            assert_eq!(
+                index.before_time(timestamp).1,
+                offset,
+                "timestamp {timestamp}"
+            );
+        }
+        assert_eq!(
+            (
+                index.summary.max_timestamp,
+                index.summary.max_timestamp_offset
+            ),
+            (70, 105)
+        );
+    }
+
+    #[test]
+    fn a_file_with_any_bit_flipped_or_byte_missing_is_not_believed() {
+        let disk = SimDisk::new(0);
+        let (dir, index) = (Path::new("/"), filled());
+        store_durably(&disk, dir, &index, &Producers::default()).unwrap();
+        let (found, _) = load(&disk, dir, 100).unwrap().unwrap();
+        assert_eq!(found, index);
+        assert_eq!(load_summary(&disk, dir, 100).unwrap(), Some(index.summary));
+        let bytes = read_all(&disk, &path(dir, 100), FILE_BYTES_MAX).unwrap();
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 4;
+            assert!(decode(&flipped, 100).is_none(), "byte {at}");
+            assert!(decode(&bytes[..at], 100).is_none(), "{at} bytes");
+        }
+        assert!(decode(&bytes, 101).is_none());
+    }
+}

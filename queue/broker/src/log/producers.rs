@@ -1,0 +1,412 @@
+//! Which batches of which idempotent producer are in the log, so that one that comes again is answered and not stored.
+//!
+//! The state is a function of the log's batches. It is stored with the index of each closed segment and noted with
+//! that of the open one; recovery takes the newest whole copy and walks the batches after it.
+//!
+//! Rules, which are Kafka's: a producer that is not known may start at any sequence; the next batch of a known one
+//! must follow on; a newer epoch starts at 0; one of the last five batches, come again, gets its old offset.
+
+use std::collections::HashMap;
+
+use bytes::{Buf, BufMut};
+
+use super::batch::{Header, sequence_after};
+use super::error::AppendError;
+use super::limits::{PRODUCER_BATCHES, PRODUCER_SILENCE_MS, PRODUCERS_MAX};
+
+/// id, epoch, last append, number of batches
+const PRODUCER_BYTES: usize = 8 + 2 + 8 + 1;
+const BATCH_BYTES: usize = 4 + 4 + 8 + 8;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Producer {
+    epoch: i16,
+    last_append_ms: i64,
+    /// Oldest first; one at least.
+    batches: Vec<Stored>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stored {
+    first_sequence: i32,
+    last_sequence: i32,
+    base_offset: i64,
+    last_offset: i64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Producers {
+    by_id: HashMap<i64, Producer>,
+}
+
+/// What to do with a batch.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Store,
+    /// It is in the log already.
+    Duplicate {
+        base_offset: i64,
+    },
+}
+
+/// What [`Producers::apply`] changed, to be taken back if the batch could not be written after all.
+#[derive(Debug)]
+pub(super) struct Undo {
+    id: i64,
+    before: Option<Producer>,
+}
+
+impl Producers {
+    /// Judges a batch that wants to be stored next.
+    pub(super) fn check(&self, batch: &Header) -> Result<Verdict, AppendError> {
+        let Some(known) = self
+            .by_id
+            .get(&batch.producer_id)
+            .filter(|_| batch.producer_id >= 0)
+        else {
+            return Ok(Verdict::Store);
+        };
+        let producer_id = batch.producer_id;
+        if batch.producer_epoch < known.epoch {
+            return Err(AppendError::InvalidProducerEpoch {
+                producer_id,
+                current: known.epoch,
+                found: batch.producer_epoch,
+            });
+        }
+        let expected = if batch.producer_epoch > known.epoch {
+            0
+        } else {
+            let sequences = (batch.base_sequence, batch.last_sequence());
+            let same = known
+                .batches
+                .iter()
+                .find(|stored| (stored.first_sequence, stored.last_sequence) == sequences);
+            if let Some(stored) = same {
+                return Ok(Verdict::Duplicate {
+                    base_offset: stored.base_offset,
+                });
+            }
+            known
+                .batches
+                .last()
+                .map_or(0, |last| sequence_after(last.last_sequence, 1))
+        };
+        if batch.base_sequence != expected {
+            return Err(AppendError::OutOfOrderSequence {
+                producer_id,
+                expected,
+                found: batch.base_sequence,
+            });
+        }
+        Ok(Verdict::Store)
+    }
+
+    /// Takes in a batch that stands in the log (its `base_offset` is the real one).
+    pub(super) fn apply(&mut self, batch: &Header, now_ms: i64) -> Option<Undo> {
+        if batch.producer_id < 0 {
+            return None;
+        }
+        let undo = Undo {
+            id: batch.producer_id,
+            before: self.by_id.get(&batch.producer_id).cloned(),
+        };
+        let producer = self
+            .by_id
+            .entry(batch.producer_id)
+            .or_insert_with(|| Producer {
+                epoch: batch.producer_epoch,
+                last_append_ms: now_ms,
+                batches: Vec::with_capacity(PRODUCER_BATCHES),
+            });
+        if batch.producer_epoch != producer.epoch {
+            producer.epoch = batch.producer_epoch;
+            producer.batches.clear();
+        }
+        if producer.batches.len() == PRODUCER_BATCHES {
+            producer.batches.remove(0);
+        }
+        producer.batches.push(Stored {
+            first_sequence: batch.base_sequence,
+            last_sequence: batch.last_sequence(),
+            base_offset: batch.base_offset,
+            last_offset: batch.last_offset(),
+        });
+        producer.last_append_ms = now_ms;
+        Some(undo)
+    }
+
+    /// Takes back what was applied, newest first.
+    pub(super) fn undo(&mut self, undo: Vec<Undo>) {
+        for Undo { id, before } in undo.into_iter().rev() {
+            match before {
+                Some(producer) => self.by_id.insert(id, producer),
+                None => self.by_id.remove(&id),
+            };
+        }
+    }
+
+    /// Forgets producers whose records are all gone and that have been silent for long, and, past the maximum, those
+    /// that were silent longest.
+    pub(super) fn prune(&mut self, log_start: i64, now_ms: i64) {
+        self.by_id.retain(|_, producer| {
+            let has_records = producer
+                .batches
+                .last()
+                .is_some_and(|last| last.last_offset >= log_start);
+            has_records || now_ms.saturating_sub(producer.last_append_ms) < PRODUCER_SILENCE_MS
+        });
+        if self.by_id.len() > PRODUCERS_MAX {
+            let mut ages: Vec<(i64, i64)> = self
+                .by_id
+                .iter()
+                .map(|(id, producer)| (producer.last_append_ms, *id))
+                .collect();
+            ages.sort_unstable();
+            for (_, id) in &ages[..ages.len() - PRODUCERS_MAX] {
+                self.by_id.remove(id);
+            }
+        }
+    }
+
+    /// Whether [`Producers::prune`] is overdue: the maximum may be passed by a quarter between two calls.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.by_id.len() > PRODUCERS_MAX + PRODUCERS_MAX / 4
+    }
+
+    pub(super) fn encode(&self, bytes: &mut Vec<u8>) {
+        for (id, producer) in &self.by_id {
+            bytes.put_i64_le(*id);
+            bytes.put_i16_le(producer.epoch);
+            bytes.put_i64_le(producer.last_append_ms);
+            bytes.put_u8(producer.batches.len() as u8);
+            for batch in &producer.batches {
+                bytes.put_i32_le(batch.first_sequence);
+                bytes.put_i32_le(batch.last_sequence);
+                bytes.put_i64_le(batch.base_offset);
+                bytes.put_i64_le(batch.last_offset);
+            }
+        }
+    }
+
+    /// `bytes` have passed a checksum; `None` means that another version wrote them.
+    pub(super) fn decode(mut bytes: &[u8]) -> Option<Producers> {
+        let mut by_id = HashMap::new();
+        while !bytes.is_empty() {
+            if bytes.len() < PRODUCER_BYTES {
+                return None;
+            }
+            let (id, epoch, last_append_ms, count) = (
+                bytes.get_i64_le(),
+                bytes.get_i16_le(),
+                bytes.get_i64_le(),
+                bytes.get_u8(),
+            );
+            let count = usize::from(count);
+            if count == 0 || count > PRODUCER_BATCHES || bytes.len() < count * BATCH_BYTES {
+                return None;
+            }
+            let batches = (0..count)
+                .map(|_| Stored {
+                    first_sequence: bytes.get_i32_le(),
+                    last_sequence: bytes.get_i32_le(),
+                    base_offset: bytes.get_i64_le(),
+                    last_offset: bytes.get_i64_le(),
+                })
+                .collect();
+            by_id.insert(
+                id,
+                Producer {
+                    epoch,
+                    last_append_ms,
+                    batches,
+                },
+            );
+        }
+        Some(Producers { by_id })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(epoch: i16, sequence: i32, count: i32, offset: i64) -> Header {
+        Header {
+            base_offset: offset,
+            total_bytes: 100,
+            leader_epoch: 0,
+            magic: 2,
+            crc: 0,
+            attributes: 0,
+            last_offset_delta: count - 1,
+            base_timestamp: 0,
+            max_timestamp: 0,
+            producer_id: 7,
+            producer_epoch: epoch,
+            base_sequence: sequence,
+            count,
+        }
+    }
+
+    fn after(batches: &[Header]) -> Producers {
+        let mut producers = Producers::default();
+        for batch in batches {
+            producers.apply(batch, 0);
+        }
+        producers
+    }
+
+    #[test]
+    fn an_unknown_producer_may_start_anywhere_and_a_plain_one_always() {
+        assert_eq!(
+            Producers::default().check(&batch(3, 1234, 1, 0)).unwrap(),
+            Verdict::Store
+        );
+        let plain = Header {
+            producer_id: -1,
+            ..batch(-1, -1, 1, 0)
+        };
+        let producers = after(&[plain, plain]);
+        assert_eq!(producers.check(&plain).unwrap(), Verdict::Store);
+        assert_eq!(producers, Producers::default());
+    }
+
+    #[test]
+    fn one_of_the_last_five_batches_gets_its_old_offset_and_a_sixth_is_out_of_order() {
+        let batches: Vec<Header> = (0..6)
+            .map(|n| batch(0, n * 2, 2, 100 + i64::from(n) * 2))
+            .collect();
+        let producers = after(&batches);
+        for stored in &batches[1..] {
+            assert_eq!(
+                producers.check(stored).unwrap(),
+                Verdict::Duplicate {
+                    base_offset: stored.base_offset
+                }
+            );
+        }
+        let error = producers.check(&batches[0]).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                AppendError::OutOfOrderSequence {
+                    expected: 12,
+                    found: 0,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_gap_is_out_of_order_and_the_next_follows() {
+        let producers = after(&[batch(0, 5, 3, 0)]);
+        assert!(producers.check(&batch(0, 9, 1, 3)).is_err());
+        assert_eq!(producers.check(&batch(0, 8, 1, 3)).unwrap(), Verdict::Store);
+    }
+
+    #[test]
+    fn sequences_follow_on_across_the_wrap() {
+        let wrapping = batch(0, i32::MAX - 1, 4, 0);
+        assert_eq!(wrapping.last_sequence(), 1);
+        let producers = after(&[wrapping]);
+        assert_eq!(producers.check(&batch(0, 2, 1, 4)).unwrap(), Verdict::Store);
+        assert_eq!(
+            producers.check(&wrapping).unwrap(),
+            Verdict::Duplicate { base_offset: 0 }
+        );
+        let at_the_end = after(&[batch(0, i32::MAX, 1, 0)]);
+        assert_eq!(
+            at_the_end.check(&batch(0, 0, 1, 1)).unwrap(),
+            Verdict::Store
+        );
+    }
+
+    #[test]
+    fn an_older_epoch_is_fenced_and_a_newer_one_starts_at_zero() {
+        let mut producers = after(&[batch(4, 0, 1, 0)]);
+        assert!(matches!(
+            producers.check(&batch(3, 1, 1, 1)),
+            Err(AppendError::InvalidProducerEpoch {
+                current: 4,
+                found: 3,
+                ..
+            })
+        ));
+        assert!(matches!(
+            producers.check(&batch(5, 1, 1, 1)),
+            Err(AppendError::OutOfOrderSequence { expected: 0, .. })
+        ));
+        assert_eq!(producers.check(&batch(5, 0, 1, 1)).unwrap(), Verdict::Store);
+        producers.apply(&batch(5, 0, 1, 1), 0);
+        assert_eq!(producers.check(&batch(5, 1, 1, 2)).unwrap(), Verdict::Store);
+    }
+
+    #[test]
+    fn undo_restores_what_was_there_before_a_failed_group() {
+        let before = after(&[batch(0, 0, 1, 0)]);
+        let mut producers = before.clone();
+        let undo: Vec<Undo> = [
+            batch(0, 1, 1, 1),
+            batch(1, 0, 1, 2),
+            Header {
+                producer_id: 8,
+                ..batch(0, 0, 1, 3)
+            },
+        ]
+        .iter()
+        .filter_map(|batch| producers.apply(batch, 1))
+        .collect();
+        producers.undo(undo);
+        assert_eq!(producers, before);
+    }
+
+    #[test]
+    fn encoding_comes_back_and_other_lengths_are_refused() {
+        let producers = after(&[
+            batch(0, 0, 1, 0),
+            Header {
+                producer_id: 9,
+                ..batch(2, 5, 3, 1)
+            },
+        ]);
+        let mut bytes = Vec::new();
+        producers.encode(&mut bytes);
+        assert_eq!(Producers::decode(&bytes), Some(producers));
+        assert!(
+            (1..bytes.len())
+                .filter(|len| *len != bytes.len() / 2)
+                .all(|len| Producers::decode(&bytes[..len]).is_none())
+        );
+    }
+
+    #[test]
+    fn a_producer_with_records_is_never_forgotten_for_its_silence() {
+        let mut producers = after(&[batch(0, 0, 1, 10)]);
+        producers.prune(10, i64::MAX);
+        assert_ne!(producers, Producers::default());
+        producers.prune(11, PRODUCER_SILENCE_MS - 1);
+        assert_ne!(producers, Producers::default());
+        producers.prune(11, PRODUCER_SILENCE_MS);
+        assert_eq!(producers, Producers::default());
+    }
+
+    #[test]
+    fn the_number_of_producers_is_bounded_and_the_most_silent_go_first() {
+        let mut producers = Producers::default();
+        for id in 0..(PRODUCERS_MAX as i64 + 10) {
+            producers.apply(
+                &Header {
+                    producer_id: id,
+                    ..batch(0, 0, 1, id)
+                },
+                id,
+            );
+        }
+        producers.prune(0, 0);
+        assert_eq!(producers.by_id.len(), PRODUCERS_MAX);
+        assert!(!producers.by_id.contains_key(&9) && producers.by_id.contains_key(&10));
+    }
+}

@@ -1,0 +1,228 @@
+//! Reading batches by offset.
+//!
+//! A read is planned under the partition's lock, from what is synced at that moment, and carried out on a blocking
+//! thread. Bytes come from the page cache by position; every batch is checked again before it is given out, since a
+//! disk may hand back something else than it was given.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use logboom_disk::DiskFile;
+
+use super::batch::{Header, whole_batches_end};
+use super::error::{LogError, ReadError, one_line};
+use super::partition::{ClosedSegment, Env, Fetched, PartitionLog, View};
+use super::segment;
+use crate::limits::BATCH_BYTES_MAX;
+
+/// Walked at once in search of an offset: two index intervals, so that one call of the kernel finds it mostly, and
+/// with it a small answer.
+const SEARCH_BYTES: usize = 64 << 10;
+
+/// A stretch of one segment that is safe to read.
+pub(super) struct Stretch {
+    pub(super) file: Arc<dyn DiskFile>,
+    pub(super) path: PathBuf,
+    /// Where a batch starts, at or before what is looked for.
+    pub(super) from: u64,
+    /// Where the last synced batch ends.
+    pub(super) to: u64,
+}
+
+/// Where to read, decided under the lock; opening a closed segment has to wait until it is released.
+pub(super) enum Place {
+    Open(Stretch),
+    Closed(Arc<ClosedSegment>),
+}
+
+impl PartitionLog {
+    /// Batches from the one that holds `offset` on, whole, as many as fit `max_bytes` and stand in one segment. With
+    /// `at_least_one` the first comes even if it is larger, so that no batch can stop a consumer for ever.
+    ///
+    /// At the high watermark the answer is empty; beyond, and below the log start, [`ReadError::OutOfRange`].
+    pub async fn read(
+        self: &Arc<Self>,
+        offset: i64,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<Fetched, ReadError> {
+        let core = self.core_or(|reason| ReadError::Storage { reason })?;
+        if core.is_closed() {
+            return Err(ReadError::Closed);
+        }
+        let (place, high_watermark, log_start) = {
+            let view = core.view();
+            let (log_start, end) = (view.log_start, view.end());
+            if offset < log_start || offset > end {
+                return Err(ReadError::OutOfRange {
+                    offset,
+                    log_start,
+                    end,
+                });
+            }
+            if offset == end {
+                return Ok(Fetched {
+                    bytes: Bytes::new(),
+                    high_watermark: end,
+                    log_start,
+                });
+            }
+            (view.place_of(offset, &core.dir), end, log_start)
+        };
+        let env = self.env.clone();
+        let read = move || read_at(&env, place, offset, max_bytes, at_least_one);
+        let bytes = match tokio::task::spawn_blocking(read).await {
+            Ok(outcome) => outcome.map_err(|error| storage(self, &error))?,
+            Err(_) => {
+                return Err(ReadError::Storage {
+                    reason: "the read panicked".into(),
+                });
+            }
+        };
+        Ok(Fetched {
+            bytes,
+            high_watermark,
+            log_start,
+        })
+    }
+}
+
+/// A failed read is for people: bytes that were acknowledged are not there.
+pub(super) fn storage(log: &PartitionLog, error: &LogError) -> ReadError {
+    let reason = one_line(error);
+    tracing::error!(partition = ?log, error = %reason, "cannot read synced records");
+    ReadError::Storage { reason }
+}
+
+impl View {
+    /// The segment that holds `offset`, which must be in the log.
+    pub(super) fn place_of(&self, offset: i64, dir: &std::path::Path) -> Place {
+        let after = self
+            .closed
+            .partition_point(|segment| segment.summary.end_offset <= offset);
+        match self.closed.get(after) {
+            Some(closed) => Place::Closed(closed.clone()),
+            None => Place::Open(Stretch {
+                file: self.open.file.clone(),
+                path: segment::path(dir, self.open.index.summary.base),
+                from: self.open.index.position_before(offset),
+                to: self.open.index.summary.end_position,
+            }),
+        }
+    }
+}
+
+impl Place {
+    pub(super) fn open(
+        self,
+        env: &Env,
+        from: impl FnOnce(&super::index::Index) -> u64,
+    ) -> Result<Stretch, LogError> {
+        match self {
+            Place::Open(stretch) => Ok(stretch),
+            Place::Closed(closed) => {
+                let opened = env.open_segments.get(
+                    env.disk.as_ref(),
+                    &closed,
+                    env.config.index_interval_bytes,
+                )?;
+                Ok(Stretch {
+                    file: opened.file.clone(),
+                    path: segment::path(&closed.dir, closed.summary.base),
+                    from: from(&opened.index),
+                    to: closed.summary.end_position,
+                })
+            }
+        }
+    }
+}
+
+pub(super) fn read_at(
+    env: &Env,
+    place: Place,
+    offset: i64,
+    max_bytes: usize,
+    at_least_one: bool,
+) -> Result<Bytes, LogError> {
+    let stretch = place.open(env, |index| index.position_before(offset))?;
+    let (first, position, seen) = stretch.find(offset)?;
+    let left = usize::try_from(stretch.to - position).unwrap_or(usize::MAX);
+    let wanted = max_bytes.min(left);
+    let wanted = if wanted < first.total_bytes && at_least_one {
+        first.total_bytes
+    } else {
+        wanted
+    };
+    // What the search has read already is often all there is.
+    let bytes = if seen.len() >= wanted {
+        seen.slice(..wanted)
+    } else {
+        stretch.read(position, wanted)?
+    };
+    let mut expected = first.base_offset;
+    let end = whole_batches_end(&bytes, |header, batch| {
+        let good = header.base_offset == expected && header.has_good_crc(batch);
+        if good {
+            expected = header.next_offset();
+        }
+        good
+    });
+    // What is left must be a batch that `max_bytes` cut in two, and nothing else.
+    if let Some(next) = Header::parse(&bytes[end..]) {
+        let is_cut =
+            next.magic == 2 && next.base_offset == expected && next.total_bytes > bytes.len() - end;
+        if !is_cut || next.total_bytes > BATCH_BYTES_MAX {
+            return Err(stretch.damaged(position + end as u64));
+        }
+    }
+    Ok(bytes.slice(..end))
+}
+
+impl Stretch {
+    /// The batch that holds `offset`, its position, and what was read from there on along the way.
+    pub(super) fn find(&self, offset: i64) -> Result<(Header, u64, Bytes), LogError> {
+        let mut position = self.from;
+        loop {
+            let window = self.read(position, SEARCH_BYTES.min((self.to - position) as usize))?;
+            let mut at = 0;
+            while let Some(header) = window.get(at..).and_then(Header::parse) {
+                if header.magic != 2
+                    || header.total_bytes > BATCH_BYTES_MAX
+                    || header.base_offset > offset
+                {
+                    return Err(self.damaged(position + at as u64));
+                }
+                if header.last_offset() >= offset {
+                    return Ok((header, position + at as u64, window.slice(at..)));
+                }
+                at += header.total_bytes;
+            }
+            if at == 0 {
+                return Err(self.damaged(position));
+            }
+            position += at as u64;
+            if position >= self.to {
+                return Err(self.damaged(position));
+            }
+        }
+    }
+
+    pub(super) fn read(&self, position: u64, len: usize) -> Result<Bytes, LogError> {
+        let mut bytes = vec![0; len];
+        let read = self.file.read_at(position, &mut bytes)?;
+        if read < len {
+            return Err(self.damaged(position + read as u64));
+        }
+        Ok(bytes.into())
+    }
+
+    pub(super) fn damaged(&self, position: u64) -> LogError {
+        let reason = "the batch here is not the one that was stored".to_owned();
+        LogError::Damaged {
+            path: self.path.clone(),
+            position,
+            reason,
+        }
+    }
+}

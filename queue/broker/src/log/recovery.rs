@@ -1,0 +1,416 @@
+//! Opening a partition: what of its files counts.
+//!
+//! Closed segments are believed if their index file is whole and their length is what it says; their batches are
+//! checked when they are read. A closed segment without its index is walked from end to end, and anything bad in it
+//! is damage. The open segment is walked from the last note of its index on (see `index`); what stands behind the
+//! last good batch is zeros, a torn tail, or damage (see [`scan::judge_rest`]). A torn tail is cut and the cut synced
+//! before the partition takes writes.
+//!
+//! What counts is written once more and synced. After a failed sync the kernel shows pages that it will never write;
+//! a process that starts anew on them must not take them for durable.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use logboom_disk::{Disk, DiskFile};
+
+use super::error::LogError;
+use super::index::{self, Index, Summary};
+use super::limits::UNSYNCED_BYTES_MAX;
+use super::partition::{
+    ClosedSegment, Core, Env, OpenSegment, Tail, View, is_left_over, remove_if_there,
+};
+use super::producers::Producers;
+use super::scan::{self, Rest, Scan};
+use super::segment::{self, DATA_FROM};
+use super::state::PartitionState;
+
+/// A new partition in `dir`, which must not exist or hold nothing but an unfinished creation.
+pub(super) fn create_partition(env: &Env, dir: &Path) -> Result<Core, LogError> {
+    let disk = env.disk.as_ref();
+    disk.create_dir(dir)?;
+    remove_if_there(disk, &segment::path(dir, 0))?;
+    let (file, allocated) = segment::create(disk, dir, 0, env.config.segment_bytes, (env.clock)())?;
+    // Last: a directory without this file is one whose creation did not get here, and nothing was promised.
+    let state = PartitionState::new();
+    state.store(disk, dir)?;
+    disk.sync_dir(
+        dir.parent()
+            .expect("partitions live below the log's directory"),
+    )?;
+    let tail = Tail {
+        allocated,
+        producers: Producers::default(),
+        noted: DATA_FROM,
+        buffer: Vec::new(),
+    };
+    let view = View {
+        closed: Vec::new(),
+        open: OpenSegment {
+            file,
+            index: Index::empty(0),
+        },
+        log_start: 0,
+    };
+    Ok(Core::new(dir.to_path_buf(), tail, state, view))
+}
+
+/// The partition in `dir` after a restart. `clean`: the last process closed everything in order.
+pub(super) fn open_partition(env: &Env, dir: &Path, clean: bool) -> Result<Core, LogError> {
+    let disk = env.disk.as_ref();
+    let mut bases = Vec::new();
+    for entry in disk.list(dir)? {
+        if is_left_over(&entry.name) {
+            disk.remove(&dir.join(&entry.name))?;
+        } else if let Some(base) = segment::base_of(&entry.name) {
+            bases.push(base);
+        }
+    }
+    bases.sort_unstable();
+    let Some(mut state) = PartitionState::load(disk, dir)? else {
+        check_creation_was_unfinished(disk, dir, &bases)?;
+        return create_partition(env, dir);
+    };
+    drop_deleted(disk, dir, &mut bases, state.log_start)?;
+    let mut segments = Segments::open(disk, dir, &bases)?;
+    segments.recover(env, clean)?;
+    let last = segments.last();
+    let view = View {
+        closed: segments.closed(),
+        open: OpenSegment {
+            file: last.file.clone(),
+            index: last.index.clone(),
+        },
+        log_start: state.log_start,
+    };
+    if state.log_start > view.end() {
+        return Err(damaged(
+            &last.path,
+            last.index.summary.end_position,
+            "records that had been synced are missing",
+        ));
+    }
+    if !clean {
+        state.bump_epoch(view.end());
+        state.store(disk, dir)?;
+    }
+    let end_position = last.index.summary.end_position;
+    let tail = Tail {
+        allocated: last.file.len()?.max(end_position),
+        producers: segments.producers.clone(),
+        noted: end_position,
+        buffer: Vec::new(),
+    };
+    Ok(Core::new(dir.to_path_buf(), tail, state, view))
+}
+
+/// A closed segment's index, had again from its batches, all of which have to be good.
+pub(super) fn rebuild_index(
+    file: &Arc<dyn DiskFile>,
+    path: &Path,
+    summary: &Summary,
+    interval_bytes: u64,
+) -> Result<Index, LogError> {
+    let mut scan = Scan::new(file.clone(), DATA_FROM);
+    let mut index = Index::empty(summary.base);
+    while let Some(header) = scan.next(index.summary.end_offset)? {
+        index.note(&header, interval_bytes, 0);
+    }
+    if (index.summary.end_offset, index.summary.end_position)
+        != (summary.end_offset, summary.end_position)
+    {
+        return Err(damaged(
+            path,
+            scan.position(),
+            "a batch of a closed segment is bad",
+        ));
+    }
+    index.summary = *summary;
+    Ok(index)
+}
+
+fn damaged(path: &Path, position: u64, reason: &str) -> LogError {
+    LogError::Damaged {
+        path: path.to_path_buf(),
+        position,
+        reason: reason.to_owned(),
+    }
+}
+
+/// Without a state file there must not be records: their loss would be silent.
+fn check_creation_was_unfinished(
+    disk: &dyn Disk,
+    dir: &Path,
+    bases: &[i64],
+) -> Result<(), LogError> {
+    let lost = |path: &Path| {
+        Err(damaged(
+            path,
+            0,
+            "there are records, but the partition's state file is missing",
+        ))
+    };
+    for base in bases {
+        let path = segment::path(dir, *base);
+        let file = disk.open(&path)?;
+        let is_empty =
+            *base == 0 && scan::judge_rest(file.as_ref(), &path, DATA_FROM, 0, 0)? == Rest::Zeros;
+        if !is_empty {
+            return lost(&path);
+        }
+    }
+    Ok(())
+}
+
+/// Takes out what a crash kept from being deleted.
+fn drop_deleted(
+    disk: &dyn Disk,
+    dir: &Path,
+    bases: &mut Vec<i64>,
+    log_start: i64,
+) -> Result<(), LogError> {
+    let Some(first) = bases
+        .partition_point(|base| *base <= log_start)
+        .checked_sub(1)
+    else {
+        return Err(damaged(
+            &segment::path(dir, log_start),
+            0,
+            "the segment with the first record is missing",
+        ));
+    };
+    for base in bases.drain(..first) {
+        disk.remove(&segment::path(dir, base))?;
+        remove_if_there(disk, &index::path(dir, base))?;
+    }
+    Ok(())
+}
+
+struct Found {
+    path: PathBuf,
+    file: Arc<dyn DiskFile>,
+    len: u64,
+    index: Index,
+    /// Whether `index` is what the disk has, and not empty because that was not there or not whole.
+    is_stored: bool,
+}
+
+struct Segments<'a> {
+    disk: &'a dyn Disk,
+    dir: &'a Path,
+    /// Oldest first; never empty. Of closed ones whose index is stored only the summary is filled in.
+    found: Vec<Found>,
+    /// As of the end of the log, once recovered.
+    producers: Producers,
+}
+
+impl<'a> Segments<'a> {
+    fn open(disk: &'a dyn Disk, dir: &'a Path, bases: &[i64]) -> Result<Segments<'a>, LogError> {
+        let mut found = Vec::with_capacity(bases.len());
+        for base in bases {
+            let path = segment::path(dir, *base);
+            let file = disk.open(&path)?;
+            segment::check_header(file.as_ref(), &path, *base)?;
+            let summary = index::load_summary(disk, dir, *base)?;
+            let len = file.len()?;
+            let mut index = Index::empty(*base);
+            index.summary = summary.unwrap_or(index.summary);
+            found.push(Found {
+                path,
+                file,
+                len,
+                index,
+                is_stored: summary.is_some(),
+            });
+        }
+        Ok(Segments {
+            disk,
+            dir,
+            found,
+            producers: Producers::default(),
+        })
+    }
+
+    /// Makes every summary true and the last segment ready for writes, or says what is damaged.
+    fn recover(&mut self, env: &Env, clean: bool) -> Result<(), LogError> {
+        let last = self.found.len() - 1;
+        let from = self.newest_stored()?;
+        for at in 0..=last {
+            let is_last = at == last;
+            let found = &self.found[at];
+            let end = found.index.summary.end_position;
+            if is_last || !found.is_stored {
+                // Before `from` the producers don't matter; from there on every batch counts for them.
+                self.walk(env, at, at >= from, is_last)?;
+            } else if found.len != end {
+                return Err(damaged(
+                    &found.path,
+                    found.len.min(end),
+                    "a closed segment has not the length it was closed with",
+                ));
+            }
+            if at > 0 {
+                self.check_chain(at)?;
+            }
+        }
+        self.settle_last(env, clean)
+    }
+
+    fn last(&self) -> &Found {
+        self.found.last().expect("never empty")
+    }
+
+    /// The last segment whose index and producers are stored whole: where the walk for producers starts. Takes both in.
+    fn newest_stored(&mut self) -> Result<usize, LogError> {
+        for at in (0..self.found.len()).rev() {
+            let base = self.found[at].index.summary.base;
+            match index::load(self.disk, self.dir, base)? {
+                Some((index, producers)) => {
+                    self.found[at].index = index;
+                    self.producers = producers;
+                    return Ok(at);
+                }
+                None => {
+                    self.found[at].index = Index::empty(base);
+                    self.found[at].is_stored = false;
+                }
+            }
+        }
+        Ok(0)
+    }
+
+    /// Walks the batches of a segment behind what its index knows, which is nothing if none is stored.
+    fn walk(
+        &mut self,
+        env: &Env,
+        at: usize,
+        with_producers: bool,
+        is_last: bool,
+    ) -> Result<(), LogError> {
+        let found = &mut self.found[at];
+        let known = found.index.summary.end_position;
+        if known > found.len {
+            return Err(damaged(
+                &found.path,
+                found.len,
+                "the segment is shorter than what had been synced",
+            ));
+        }
+        // When they arrived is not known any more. Now is the latest it can have been: nothing is deleted too early.
+        let now_ms = (env.clock)();
+        let mut scan = Scan::new(found.file.clone(), known);
+        while let Some(header) = scan.next(found.index.summary.end_offset)? {
+            found
+                .index
+                .note(&header, env.config.index_interval_bytes, now_ms);
+            if with_producers {
+                self.producers.apply(&header, now_ms);
+            }
+        }
+        if is_last {
+            return Ok(());
+        }
+        if scan.position() != found.len {
+            return Err(damaged(
+                &found.path,
+                scan.position(),
+                "a batch of a closed segment is bad",
+            ));
+        }
+        if with_producers {
+            index::store_durably(self.disk, self.dir, &found.index, &self.producers)?;
+        }
+        Ok(())
+    }
+
+    fn check_chain(&self, at: usize) -> Result<(), LogError> {
+        let (before, found) = (&self.found[at - 1], &self.found[at]);
+        if before.index.summary.end_offset == found.index.summary.base {
+            return Ok(());
+        }
+        let reason = format!(
+            "it ends at offset {} but the next segment starts at {}: a segment or its end is missing",
+            before.index.summary.end_offset, found.index.summary.base
+        );
+        Err(LogError::Damaged {
+            path: before.path.clone(),
+            position: before.len,
+            reason,
+        })
+    }
+
+    /// Cuts what is torn off the last segment and makes durable what is left.
+    fn settle_last(&self, env: &Env, clean: bool) -> Result<(), LogError> {
+        let found = self.last();
+        let summary = &found.index.summary;
+        let end = summary.end_position;
+        match scan::judge_rest(
+            found.file.as_ref(),
+            &found.path,
+            end,
+            summary.end_offset,
+            UNSYNCED_BYTES_MAX as u64,
+        )? {
+            Rest::Zeros => {}
+            Rest::Torn => {
+                tracing::warn!(path = %found.path.display(), position = end, offset = summary.end_offset, "torn tail cut off");
+                found.file.set_len(end)?;
+            }
+            Rest::GoodBatchAt(good) => {
+                let reason = format!(
+                    "the batch here is bad, but there is a good one at byte {good}, written after it was synced"
+                );
+                return Err(LogError::Damaged {
+                    path: found.path.clone(),
+                    position: end,
+                    reason,
+                });
+            }
+        }
+        if clean {
+            return Ok(());
+        }
+        rewrite_unsynced(env, found)?;
+        found.file.sync_data()?;
+        Ok(())
+    }
+
+    fn closed(&self) -> Vec<Arc<ClosedSegment>> {
+        let (_, closed) = self.found.split_last().expect("never empty");
+        closed
+            .iter()
+            .map(|found| {
+                Arc::new(ClosedSegment {
+                    dir: self.dir.to_path_buf(),
+                    summary: found.index.summary,
+                })
+            })
+            .collect()
+    }
+}
+
+/// Writes again what may never have been synced: the last group, which is at most so large, or a single batch.
+fn rewrite_unsynced(env: &Env, found: &Found) -> Result<(), LogError> {
+    let summary = &found.index.summary;
+    if summary.is_empty() {
+        return Ok(());
+    }
+    let stretch = super::read::Stretch {
+        file: found.file.clone(),
+        path: found.path.clone(),
+        from: found.index.position_before(summary.end_offset - 1),
+        to: summary.end_position,
+    };
+    let (_, last_batch, _) = stretch.find(summary.end_offset - 1)?;
+    let from = last_batch
+        .min(
+            summary
+                .end_position
+                .saturating_sub(UNSYNCED_BYTES_MAX as u64),
+        )
+        .max(DATA_FROM);
+    let bytes = stretch.read(from, (summary.end_position - from) as usize)?;
+    tracing::debug!(path = %found.path.display(), bytes = bytes.len(), disk = ?env.disk, "writing the last group again");
+    found.file.write_at(from, &bytes)?;
+    Ok(())
+}
