@@ -1,1 +1,41 @@
-//! logboom-alerting.
+//! Alerting: rules evaluated on the queue's stream as lines arrive, state that survives, webhooks.
+//!
+//! The way of a line: [`consume`] reads records and drops duplicates by their marks → [`matcher`]
+//! says which patterns are in it → [`evaluate`] moves windows and episodes in event time (a pure
+//! state machine: time is an argument) → [`store`] writes state, offsets and notifications in one
+//! transaction → [`notify`] delivers from the outbox until a receiver took it.
+//!
+//! Invariants:
+//! - Nothing is told to anybody that is not committed together with the offsets it came from.
+//! - A notification's id is a function of (rule, group, episode start, transition): whatever is
+//!   evaluated or sent twice carries the same id.
+//! - An episode fires on arrival; watermarks only resolve and forget.
+//!
+//! It does not know the index, and it does not know the web page: that reads through [`View`].
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod config;
+mod consume;
+mod error;
+mod evaluate;
+mod group_key;
+pub mod limits;
+pub mod matcher;
+pub mod metrics;
+mod notification;
+mod notify;
+pub mod rules;
+mod run;
+mod signature;
+mod sources;
+mod stamp;
+mod state;
+mod step;
+mod store;
+mod view;
+mod window;
+
+pub use config::{Config, ReceiverConfig, Timing, WebhookConfig};
+pub use error::{Error, RuleError, RuleErrors};
+pub use run::run;
+pub use view::{AlertView, HistoryEntry, NotificationView, ReceiverView, RuleView, View};

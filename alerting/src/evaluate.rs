@@ -1,0 +1,379 @@
+//! The engine: lines and ticks in, changes out. A state machine without I/O; time is an argument.
+//!
+//! For each line, in this order: its source's watermark moves, episodes that this ends are ended,
+//! then the line is counted by the rules that it matched. A tick moves the clock of silent sources.
+//! What is dirty since the last [`Engine::take`] is handed over for one transaction.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use logboom_event::{Event, Record, TimestampFrom};
+
+use crate::{
+    group_key::GroupKey,
+    limits,
+    rules::Rule,
+    sources::{Idle, SourceClock, SourceRef, Sources},
+    state::{Change, Episode, Group, Line, Sample},
+};
+
+/// A change to tell, or to record.
+#[derive(Clone, Debug)]
+pub(crate) struct Transition {
+    pub(crate) rule: Arc<Rule>,
+    pub(crate) key: GroupKey,
+    pub(crate) change: Change,
+    pub(crate) episode: Episode,
+    /// The wall clock when it happened.
+    pub(crate) at: i64,
+}
+
+/// What has to be written down to go on from here after a crash.
+#[derive(Debug, Default)]
+pub(crate) struct Dirty {
+    /// Rules whose stored groups are void; before `groups`.
+    pub(crate) dropped: Vec<String>,
+    pub(crate) transitions: Vec<Transition>,
+    /// Encoded groups, or none when the group is gone.
+    pub(crate) groups: Vec<(String, GroupKey, Option<Vec<u8>>)>,
+    pub(crate) sources: Vec<(SourceRef, Option<SourceClock>)>,
+}
+
+impl Dirty {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.dropped.is_empty()
+            && self.transitions.is_empty()
+            && self.groups.is_empty()
+            && self.sources.is_empty()
+    }
+}
+
+struct RuleState {
+    rule: Arc<Rule>,
+    groups: HashMap<GroupKey, Group>,
+    /// Keys of the groups with an open episode.
+    open: HashSet<GroupKey>,
+}
+
+impl RuleState {
+    fn new(rule: &Arc<Rule>) -> RuleState {
+        RuleState {
+            rule: Arc::clone(rule),
+            groups: HashMap::new(),
+            open: HashSet::new(),
+        }
+    }
+}
+
+/// All rules with their state.
+pub(crate) struct Engine {
+    rules: Vec<RuleState>,
+    sources: Sources,
+    /// Per source, the earliest end of an open episode that waits for it.
+    ends: HashMap<SourceRef, i64>,
+    transitions: Vec<Transition>,
+    dirty: HashSet<(usize, GroupKey)>,
+    dirty_sources: HashSet<SourceRef>,
+    /// Rules whose stored groups are void.
+    dropped: Vec<String>,
+    next_sweep: i64,
+}
+
+impl Engine {
+    pub(crate) fn new(rules: &[Arc<Rule>], idle: Idle) -> Engine {
+        Engine {
+            rules: rules.iter().map(RuleState::new).collect(),
+            sources: Sources::new(idle),
+            ends: HashMap::new(),
+            transitions: Vec::new(),
+            dirty: HashSet::new(),
+            dirty_sources: HashSet::new(),
+            dropped: Vec::new(),
+            next_sweep: i64::MIN,
+        }
+    }
+
+    pub(crate) fn restore_source(&mut self, source: SourceRef, clock: SourceClock) {
+        self.sources.restore(source, clock);
+    }
+
+    /// Puts back a stored group. The group of a rule that is gone, or that counts something else now,
+    /// is ended: open episodes resolve and its window is dropped. Call [`Engine::restored`] at last.
+    pub(crate) fn restore_group(
+        &mut self,
+        former: &Arc<Rule>,
+        key: GroupKey,
+        mut group: Group,
+        now: i64,
+    ) {
+        let same = |state: &RuleState| {
+            state.rule.name == former.name && state.rule.condition == former.condition
+        };
+        if let Some(state) = self.rules.iter_mut().find(|state| same(state)) {
+            if group.is_open() {
+                state.open.insert(key.clone());
+            }
+            state.groups.insert(key, group);
+            return;
+        }
+        if !self.dropped.contains(&former.name) {
+            self.dropped.push(former.name.clone());
+        }
+        for (change, episode) in group.abandon() {
+            self.transitions.push(Transition {
+                rule: Arc::clone(former),
+                key: key.clone(),
+                change,
+                episode,
+                at: now,
+            });
+        }
+    }
+
+    /// Ends a restore.
+    pub(crate) fn restored(&mut self) {
+        self.index_ends();
+    }
+
+    /// Replaces the rules and keeps the state of those that still count the same.
+    pub(crate) fn replace_rules(&mut self, rules: &[Arc<Rule>], now: i64) {
+        let former = std::mem::replace(&mut self.rules, rules.iter().map(RuleState::new).collect());
+        self.dirty.clear();
+        for state in former {
+            for (key, group) in state.groups {
+                let at = self
+                    .rules
+                    .iter()
+                    .position(|new| new.rule.name == state.rule.name);
+                self.restore_group(&state.rule, key.clone(), group, now);
+                // Indexes have changed, and the rows of a dropped rule go as a whole.
+                if let Some(at) = at.filter(|at| self.rules[*at].groups.contains_key(&key)) {
+                    self.dirty.insert((at, key));
+                }
+            }
+        }
+        self.restored();
+    }
+
+    /// Feeds one new line and the rules (by index) whose matcher it satisfied.
+    pub(crate) fn feed(&mut self, record: &Record, event: &Event, hits: &[usize], now: i64) {
+        let source = SourceRef::of(record);
+        let stamp = (event.timestamp_from == TimestampFrom::Line).then_some(event.timestamp_ns);
+        let placed = self.sources.observe(source, event.arrival_ns, stamp, now);
+        self.dirty_sources.insert(source);
+        if placed.clamped {
+            metrics::counter!(crate::metrics::TIMESTAMPS_CLAMPED).increment(1);
+        }
+        if self
+            .ends
+            .get(&source)
+            .is_some_and(|end| placed.watermark >= *end)
+        {
+            self.pass(now);
+        }
+        if hits.is_empty() {
+            return;
+        }
+        let sample = sample(record, event, placed.time, placed.clamped);
+        let line = Line {
+            time: placed.time,
+            source,
+            now,
+            sample: &sample,
+        };
+        for &at in hits {
+            let key = GroupKey::of(&self.rules[at].rule.group_by, event);
+            self.count(at, key, line);
+        }
+    }
+
+    fn count(&mut self, at: usize, key: GroupKey, line: Line<'_>) {
+        let state = &mut self.rules[at];
+        if !state.groups.contains_key(&key)
+            && state.groups.len() >= limits::GROUPS_MAX
+            && key != GroupKey::Overflow
+        {
+            let admitted = self.make_room(at);
+            // Told as an alert of its own: the rule is not what its author thinks it is.
+            self.count(at, GroupKey::Overflow, line);
+            if !admitted {
+                return;
+            }
+        }
+        let state = &mut self.rules[at];
+        let rule = Arc::clone(&state.rule);
+        let count = if key == GroupKey::Overflow {
+            1
+        } else {
+            rule.count
+        };
+        let group = state.groups.entry(key.clone()).or_default();
+        let mut changes = Vec::new();
+        group.add(&rule, count, line, &mut changes);
+        group.pass(&rule, &self.sources, line.now, &mut changes);
+        await_ends(&mut self.ends, &self.sources, &rule, group);
+        if group.is_open() {
+            state.open.insert(key.clone());
+        } else {
+            state.open.remove(&key);
+        }
+        self.tell(at, &key, changes, line.now);
+        self.dirty.insert((at, key));
+    }
+
+    fn tell(&mut self, at: usize, key: &GroupKey, changes: Vec<(Change, Episode)>, now: i64) {
+        let rule = &self.rules[at].rule;
+        self.transitions
+            .extend(changes.into_iter().map(|(change, episode)| Transition {
+                rule: Arc::clone(rule),
+                key: key.clone(),
+                change,
+                episode,
+                at: now,
+            }));
+    }
+
+    /// Drops the quiet groups that were longest without a line. Says whether there is room now.
+    fn make_room(&mut self, at: usize) -> bool {
+        metrics::counter!(crate::metrics::GROUPS_EVICTED).increment(1);
+        let state = &mut self.rules[at];
+        let mut quiet: Vec<(i64, GroupKey)> = state
+            .groups
+            .iter()
+            .filter(|(key, group)| !group.is_open() && **key != GroupKey::Overflow)
+            .map(|(key, group)| (group.seen, key.clone()))
+            .collect();
+        quiet.sort();
+        quiet.truncate(limits::GROUPS_EVICTED);
+        for (_, key) in &quiet {
+            state.groups.remove(key);
+            self.dirty.insert((at, key.clone()));
+        }
+        !quiet.is_empty()
+    }
+
+    /// Says that everything which reached the queue before `clock` (wall clock) has been fed.
+    pub(crate) fn tick(&mut self, clock: i64, now: i64) {
+        self.sources.advance(clock);
+        self.pass(now);
+        if now >= self.next_sweep {
+            self.next_sweep = now + limits::SWEEP_INTERVAL.as_nanos() as i64;
+            self.sweep();
+        }
+    }
+
+    fn pass(&mut self, now: i64) {
+        for at in 0..self.rules.len() {
+            let state = &mut self.rules[at];
+            let mut told = Vec::new();
+            for key in &state.open {
+                let group = state.groups.get_mut(key).expect("open groups exist");
+                let mut changes = Vec::new();
+                group.pass(&state.rule, &self.sources, now, &mut changes);
+                if !changes.is_empty() {
+                    told.push((key.clone(), changes, group.is_open()));
+                }
+            }
+            // A set's order is not a reproducible one.
+            told.sort_by(|one, other| one.0.cmp(&other.0));
+            for (key, changes, open) in told {
+                if !open {
+                    self.rules[at].open.remove(&key);
+                }
+                self.tell(at, &key, changes, now);
+                self.dirty.insert((at, key));
+            }
+        }
+        self.index_ends();
+    }
+
+    fn index_ends(&mut self) {
+        self.ends.clear();
+        for state in &self.rules {
+            for key in &state.open {
+                await_ends(
+                    &mut self.ends,
+                    &self.sources,
+                    &state.rule,
+                    &state.groups[key],
+                );
+            }
+        }
+    }
+
+    fn sweep(&mut self) {
+        let (low, clock) = (self.sources.low(), self.sources.clock());
+        for (at, state) in self.rules.iter_mut().enumerate() {
+            state.groups.retain(|key, group| {
+                if group.sweep(&state.rule, low, clock) {
+                    self.dirty.insert((at, key.clone()));
+                }
+                !group.is_empty()
+            });
+        }
+        self.dirty_sources.extend(self.sources.sweep());
+        let groups: usize = self.rules.iter().map(|state| state.groups.len()).sum();
+        metrics::gauge!(crate::metrics::GROUPS).set(groups as f64);
+    }
+
+    /// Whether there is something that must be committed before it may be told.
+    pub(crate) fn has_transitions(&self) -> bool {
+        !self.transitions.is_empty()
+    }
+
+    /// Whether any episode is open: then the clock of silent sources matters.
+    pub(crate) fn has_open(&self) -> bool {
+        self.rules.iter().any(|state| !state.open.is_empty())
+    }
+
+    /// Hands over all that changed since the last time.
+    pub(crate) fn take(&mut self) -> Dirty {
+        let groups = std::mem::take(&mut self.dirty);
+        Dirty {
+            dropped: std::mem::take(&mut self.dropped),
+            transitions: std::mem::take(&mut self.transitions),
+            groups: groups
+                .into_iter()
+                .map(|(at, key)| {
+                    let state = &self.rules[at];
+                    let encoded = state.groups.get(&key).map(crate::store::encode_group);
+                    (state.rule.name.clone(), key, encoded)
+                })
+                .collect(),
+            sources: std::mem::take(&mut self.dirty_sources)
+                .into_iter()
+                .map(|source| (source, self.sources.get(source).copied()))
+                .collect(),
+        }
+    }
+}
+
+/// Notes for which ends of episodes the group waits, by source.
+fn await_ends(ends: &mut HashMap<SourceRef, i64>, sources: &Sources, rule: &Rule, group: &Group) {
+    for episode in group.episodes.iter().filter(|episode| episode.is_open()) {
+        let end = episode.end(rule.hold_ns);
+        // A source that has passed the end already waits for others, whose turn it is.
+        for source in episode
+            .sources
+            .iter()
+            .filter(|source| sources.watermark(**source) < end)
+        {
+            let known = ends.entry(*source).or_insert(end);
+            *known = (*known).min(end);
+        }
+    }
+}
+
+fn sample(record: &Record, event: &Event, time: i64, clamped: bool) -> Sample {
+    let raw = &event.raw[..event.raw.len().min(limits::SAMPLE_BYTES_MAX)];
+    Sample {
+        time,
+        topic: record.topic.to_string(),
+        partition: record.partition,
+        offset: record.offset,
+        line: String::from_utf8_lossy(raw).into_owned(),
+        clamped,
+    }
+}

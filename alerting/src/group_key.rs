@@ -1,0 +1,148 @@
+//! The values that make a group: read from an event by the fields of `group_by`.
+//!
+//! A line that lacks a field has the empty value there, like one whose field is empty, and all such
+//! lines share a group; its labels name the field under `__missing__`.
+
+use std::collections::BTreeMap;
+
+use logboom_event::{Event, Record};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{limits, rules::Rule, sources::SourceRef};
+
+/// Identifies a group within its rule.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum GroupKey {
+    Values(Vec<String>),
+    /// Stands for the groups that found no place.
+    Overflow,
+}
+
+impl GroupKey {
+    pub(crate) fn of(fields: &[String], event: &Event) -> GroupKey {
+        GroupKey::Values(fields.iter().map(|field| value(event, field)).collect())
+    }
+
+    /// The stored form.
+    pub(crate) fn to_text(&self) -> String {
+        serde_json::to_string(self).expect("strings are JSON")
+    }
+
+    pub(crate) fn from_text(text: &str) -> Result<GroupKey, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// The labels of the alert: name, the rule's own, then the group's.
+    pub(crate) fn labels(&self, rule: &Rule) -> BTreeMap<String, String> {
+        let mut labels = rule.labels.clone();
+        labels.insert("alertname".to_owned(), rule.name.clone());
+        match self {
+            GroupKey::Values(values) => {
+                let mut missing = Vec::new();
+                for (field, value) in rule.group_by.iter().zip(values) {
+                    if value.is_empty() {
+                        missing.push(field.as_str());
+                    }
+                    labels.insert(field.clone(), value.clone());
+                }
+                if !missing.is_empty() {
+                    labels.insert("__missing__".to_owned(), missing.join(","));
+                }
+            }
+            GroupKey::Overflow => {
+                labels.insert("logboom_overflow".to_owned(), "true".to_owned());
+            }
+        }
+        labels
+    }
+}
+
+impl SourceRef {
+    /// The record's source, or its partition when it has none.
+    pub(crate) fn of(record: &Record) -> SourceRef {
+        let mut name = Vec::with_capacity(64);
+        name.extend_from_slice(record.topic.as_bytes());
+        name.push(0);
+        name.extend_from_slice(&record.partition.to_le_bytes());
+        if let Some(origin) = &record.origin {
+            name.extend_from_slice(&origin.source.0);
+        }
+        SourceRef(xxhash_rust::xxh3::xxh3_64(&name))
+    }
+}
+
+fn value(event: &Event, field: &str) -> String {
+    let text = match field {
+        "level" => event.level.map(|level| level.as_str().to_owned()),
+        "service" => event.service.clone(),
+        "host" => event.host.clone(),
+        "source" | "path" => event.path.clone(),
+        "trace_id" => event.trace_id.map(|id| hex(&id)),
+        "span_id" => event.span_id.map(|id| hex(&id)),
+        other => {
+            let path = other.strip_prefix("attributes.").unwrap_or(other);
+            attribute(&event.attributes, path).and_then(plain)
+        }
+    };
+    let mut text = text.unwrap_or_default();
+    if text.len() > limits::GROUP_VALUE_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(limits::GROUP_VALUE_BYTES_MAX));
+    }
+    text
+}
+
+/// Dotted and nested spellings are the same field: `a.b` is key `a.b`, or key `b` in object `a`.
+fn attribute<'a>(attributes: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    if let Some(value) = attributes.get(path) {
+        return Some(value);
+    }
+    path.match_indices('.').find_map(|(dot, _)| {
+        let inner = attributes.get(&path[..dot])?.as_object()?;
+        attribute(inner, &path[dot + 1..])
+    })
+}
+
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dotted_and_nested_attributes_are_one_field() {
+        let Value::Object(map) =
+            serde_json::json!({"a": {"b": {"c": 1}, "b.d": "x"}, "a.e": true, "n": null})
+        else {
+            unreachable!()
+        };
+        let read = |path: &str| attribute(&map, path).and_then(plain);
+        assert_eq!(read("a.b.c").as_deref(), Some("1"));
+        assert_eq!(read("a.b.d").as_deref(), Some("x"));
+        assert_eq!(read("a.e").as_deref(), Some("true"));
+        assert_eq!(read("n"), None);
+        assert_eq!(read("a.x"), None);
+    }
+
+    #[test]
+    fn keys_survive_storage() {
+        for key in [
+            GroupKey::Overflow,
+            GroupKey::Values(vec![]),
+            GroupKey::Values(vec!["\"\n日".to_owned(), String::new()]),
+        ] {
+            assert_eq!(GroupKey::from_text(&key.to_text()).unwrap(), key);
+        }
+    }
+}

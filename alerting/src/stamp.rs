@@ -1,0 +1,17 @@
+//! Times as text: RFC 3339 with a `Z`.
+
+use jiff::Timestamp;
+
+/// Nanoseconds since 1970.
+pub(crate) fn nanos(ns: i64) -> String {
+    Timestamp::from_nanosecond(i128::from(ns))
+        .expect("jiff's range holds all nanoseconds of 64 bits")
+        .to_string()
+}
+
+/// Milliseconds since 1970; ones that no calendar has are shown at its end.
+pub(crate) fn millis(ms: i64) -> String {
+    Timestamp::from_millisecond(ms)
+        .unwrap_or(Timestamp::MAX)
+        .to_string()
+}
