@@ -1,15 +1,27 @@
 //! The built-in queue: a Kafka-wire broker on one data directory.
 //!
-//! `session` reads frames, `wire` bounds and decodes them, `api` answers them out of `topics`, `groups` and
-//! `log`. An acknowledged record is on disk; a consumer sees synced records only. The crate knows nothing of
+//! `session` reads frames, `wire` bounds and decodes them, `api` answers them out of `topics`, `groups`, `offsets`
+//! and `log`. An acknowledged record is on disk; a consumer sees synced records only. The crate knows nothing of
 //! what the records mean.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod api;
 mod broker;
 mod config;
 mod error;
+mod groups;
 pub mod limits;
+pub mod log;
+mod metrics;
+mod node;
+mod offsets;
+mod producer_ids;
+mod retention;
+mod session;
 mod status;
+mod stored;
+mod topics;
+mod wire;
 
 pub use broker::Broker;
 pub use config::Config;

@@ -29,11 +29,13 @@ pub const IN_FLIGHT_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// elements stay below 13 MiB whatever the frame says.
 pub const REQUEST_ELEMENTS_MAX: usize = 64 * 1024;
 
-/// Bytes that one Fetch answer carries at most, whatever the client asks for (Kafka's `fetch.max.bytes`).
-pub const FETCH_BYTES_MAX: usize = 55 * 1024 * 1024;
+/// Bytes that one Fetch answer carries at most, whatever the client asks for: as much as the largest batch, so
+/// that the answer and its encoded copy stay within 32 MiB. The client comes back for the rest.
+pub const FETCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Bytes of Fetch answers that all connections together hold in memory before they are written.
-pub const FETCH_BYTES_IN_FLIGHT_MAX: usize = 256 * 1024 * 1024;
+/// Four of the largest answers at a time; who comes after waits, or gets less.
+pub const FETCH_BYTES_IN_FLIGHT_MAX: usize = 64 * 1024 * 1024;
 
 /// Longest long poll of a Fetch, whatever the client asks for.
 pub const FETCH_WAIT_MAX: Duration = Duration::from_secs(60);
@@ -91,3 +93,7 @@ pub const OFFSETS_JOURNAL_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Producer ids handed out from one durable reservation: one sync per thousand producers, and at most a
 /// thousand of 2^63 ids are skipped by a crash.
 pub const PRODUCER_ID_BLOCK: i64 = 1000;
+
+/// Frames up to this size do not count against `IN_FLIGHT_BYTES_MAX`: with `CONNECTIONS_MAX` they take 64 MiB at
+/// the very most, and heartbeats and commits pass while large frames wait for their turn.
+pub const SMALL_FRAME_BYTES_MAX: usize = 64 * 1024;

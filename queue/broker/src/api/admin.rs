@@ -1,0 +1,94 @@
+//! InitProducerId and DeleteRecords.
+
+use std::sync::Arc;
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::delete_records_response::{
+    DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
+};
+use kafka_protocol::messages::{
+    DeleteRecordsRequest, DeleteRecordsResponse, InitProducerIdRequest, InitProducerIdResponse,
+    ProducerId,
+};
+use tracing::warn;
+
+use super::Call;
+use crate::log::{LogError, PartitionLog};
+
+pub(super) async fn init_producer_id(
+    call: &Call<'_>,
+    request: &InitProducerIdRequest,
+) -> InitProducerIdResponse {
+    let refused = |error: ResponseError| {
+        InitProducerIdResponse::default()
+            .with_error_code(error.code())
+            .with_producer_id(ProducerId(-1))
+            .with_producer_epoch(-1)
+    };
+    if request.transactional_id.is_some() {
+        return refused(ResponseError::InvalidRequest);
+    }
+    // A producer that brings its old id wants a new start, and gets one: a fresh id with epoch 0 shares no sequence
+    // numbers with anything before it.
+    match call.node.producer_ids.next().await {
+        Ok(id) => InitProducerIdResponse::default()
+            .with_producer_id(ProducerId(id))
+            .with_producer_epoch(0),
+        Err(error) => {
+            warn!(%error, "no producer id can be reserved");
+            refused(ResponseError::CoordinatorNotAvailable)
+        }
+    }
+}
+
+pub(super) async fn delete_records(
+    call: &Call<'_>,
+    request: DeleteRecordsRequest,
+) -> DeleteRecordsResponse {
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for asked in request.topics {
+        let topic = call.node.topics.get(&asked.name);
+        let mut rows = Vec::with_capacity(asked.partitions.len());
+        for row in asked.partitions {
+            let log = topic
+                .as_ref()
+                .and_then(|topic| topic.partition(row.partition_index));
+            let outcome = match log {
+                Some(log) => delete_before(log, row.offset).await,
+                None => Err(ResponseError::UnknownTopicOrPartition),
+            };
+            let result =
+                DeleteRecordsPartitionResult::default().with_partition_index(row.partition_index);
+            rows.push(match outcome {
+                Ok(low_watermark) => result.with_low_watermark(low_watermark),
+                Err(error) => result.with_low_watermark(-1).with_error_code(error.code()),
+            });
+        }
+        topics.push(
+            DeleteRecordsTopicResult::default()
+                .with_name(asked.name)
+                .with_partitions(rows),
+        );
+    }
+    DeleteRecordsResponse::default().with_topics(topics)
+}
+
+/// −1 stands for everything that is there.
+async fn delete_before(log: &Arc<PartitionLog>, offset: i64) -> Result<i64, ResponseError> {
+    let log = log.clone();
+    let offset = if offset == -1 {
+        log.high_watermark()
+    } else {
+        offset
+    };
+    let deleted = tokio::task::spawn_blocking(move || log.delete_before(offset)).await;
+    match deleted {
+        Ok(Ok(log_start)) => Ok(log_start),
+        Ok(Err(LogError::OutOfRange { .. })) => Err(ResponseError::OffsetOutOfRange),
+        Ok(Err(error)) => {
+            warn!(%error, "records cannot be deleted");
+            Err(ResponseError::KafkaStorageError)
+        }
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}

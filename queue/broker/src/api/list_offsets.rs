@@ -1,0 +1,150 @@
+//! ListOffsets and OffsetForLeaderEpoch: where a log begins, ends, and what lies at a time or an epoch.
+
+use std::sync::Arc;
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
+use kafka_protocol::messages::offset_for_leader_epoch_response::{
+    EpochEndOffset, OffsetForLeaderTopicResult,
+};
+use kafka_protocol::messages::{
+    ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest,
+    OffsetForLeaderEpochResponse,
+};
+use tracing::warn;
+
+use super::Call;
+use crate::log::PartitionLog;
+
+/// Timestamps with a meaning of their own.
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+
+/// A client that knows of another leader epoch than the log's has to ask for metadata first.
+pub(super) fn check_epoch(log: &PartitionLog, known_to_client: i32) -> Result<(), ResponseError> {
+    let current = log.leader_epoch();
+    match known_to_client {
+        epoch if epoch < 0 || epoch == current => Ok(()),
+        epoch if epoch < current => Err(ResponseError::FencedLeaderEpoch),
+        _ => Err(ResponseError::UnknownLeaderEpoch),
+    }
+}
+
+pub(super) async fn list_offsets(
+    call: &Call<'_>,
+    request: ListOffsetsRequest,
+) -> ListOffsetsResponse {
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for asked in request.topics {
+        let topic = call.node.topics.get(&asked.name);
+        let mut rows = Vec::with_capacity(asked.partitions.len());
+        for row in &asked.partitions {
+            let log = topic
+                .as_ref()
+                .and_then(|topic| topic.partition(row.partition_index));
+            let found = match log {
+                Some(log) => find(log, row.current_leader_epoch, row.timestamp).await,
+                None => Err(ResponseError::UnknownTopicOrPartition),
+            };
+            let response =
+                ListOffsetsPartitionResponse::default().with_partition_index(row.partition_index);
+            rows.push(match found {
+                Ok(found) => response
+                    .with_offset(found.offset)
+                    .with_timestamp(found.timestamp)
+                    .with_leader_epoch(found.leader_epoch),
+                Err(error) => response.with_error_code(error.code()),
+            });
+        }
+        topics.push(
+            ListOffsetsTopicResponse::default()
+                .with_name(asked.name)
+                .with_partitions(rows),
+        );
+    }
+    ListOffsetsResponse::default().with_topics(topics)
+}
+
+struct Found {
+    offset: i64,
+    timestamp: i64,
+    leader_epoch: i32,
+}
+
+async fn find(
+    log: &Arc<PartitionLog>,
+    known_epoch: i32,
+    timestamp: i64,
+) -> Result<Found, ResponseError> {
+    check_epoch(log, known_epoch)?;
+    let leader_epoch = log.leader_epoch();
+    let (offset, timestamp) = match timestamp {
+        LATEST => (log.high_watermark(), -1),
+        EARLIEST => (log.log_start(), -1),
+        MAX_TIMESTAMP => by_time(log, |log| Ok(log.max_timestamp())).await?,
+        timestamp if timestamp >= 0 => {
+            by_time(log, move |log| log.offset_for_time(timestamp)).await?
+        }
+        _ => return Err(ResponseError::UnsupportedVersion),
+    };
+    Ok(Found {
+        offset,
+        timestamp,
+        leader_epoch,
+    })
+}
+
+/// Runs a lookup, which reads from disk, on a blocking thread. Nothing found is offset −1.
+async fn by_time(
+    log: &Arc<PartitionLog>,
+    lookup: impl FnOnce(&PartitionLog) -> Result<Option<(i64, i64)>, crate::log::ReadError>
+    + Send
+    + 'static,
+) -> Result<(i64, i64), ResponseError> {
+    let log = log.clone();
+    let found = tokio::task::spawn_blocking(move || lookup(&log)).await;
+    match found {
+        Ok(Ok(found)) => Ok(found.unwrap_or((-1, -1))),
+        Ok(Err(error)) => {
+            warn!(%error, "time index cannot be read");
+            Err(ResponseError::KafkaStorageError)
+        }
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+/// Where an epoch's records end, so that a client which read further learns that they are gone.
+pub(super) fn offset_for_leader_epoch(
+    call: &Call<'_>,
+    request: OffsetForLeaderEpochRequest,
+) -> OffsetForLeaderEpochResponse {
+    let topics = request.topics.into_iter().map(|asked| {
+        let topic = call.node.topics.get(&asked.topic);
+        let rows = asked.partitions.iter().map(|row| {
+            let response = EpochEndOffset::default()
+                .with_partition(row.partition)
+                .with_end_offset(-1);
+            let log = topic
+                .as_ref()
+                .and_then(|topic| topic.partition(row.partition));
+            let Some(log) = log else {
+                return response.with_error_code(ResponseError::UnknownTopicOrPartition.code());
+            };
+            if let Err(error) = check_epoch(log, row.current_leader_epoch) {
+                return response.with_error_code(error.code());
+            }
+            match log.epoch_end(row.leader_epoch) {
+                Some((epoch, end)) => response.with_leader_epoch(epoch).with_end_offset(end),
+                None => response,
+            }
+        });
+        let rows = rows.collect();
+        OffsetForLeaderTopicResult::default()
+            .with_topic(asked.topic)
+            .with_partitions(rows)
+    });
+    OffsetForLeaderEpochResponse::default().with_topics(topics.collect())
+}

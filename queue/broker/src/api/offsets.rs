@@ -1,0 +1,223 @@
+//! OffsetCommit and OffsetFetch.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::offset_commit_response::{
+    OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+};
+use kafka_protocol::messages::offset_fetch_response::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+};
+use kafka_protocol::messages::{
+    OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse, TopicName,
+};
+use metrics::counter;
+use tracing::warn;
+
+use super::{Call, text};
+use crate::limits::{GROUP_ID_BYTES_MAX, OFFSET_METADATA_BYTES_MAX};
+use crate::metrics as names;
+use crate::offsets::{Committed, Row, StoreError};
+
+pub(super) async fn commit(call: &Call<'_>, request: OffsetCommitRequest) -> OffsetCommitResponse {
+    let refusal = refuse_commit(call, &request).err();
+    let time_ms = now_ms();
+    let mut rows = Vec::new();
+    // Every row's own error first; the rows without one are committed together.
+    let mut topics: Vec<OffsetCommitResponseTopic> = request
+        .topics
+        .into_iter()
+        .map(|asked| {
+            let topic = call.node.topics.get(&asked.name);
+            let partitions = asked
+                .partitions
+                .into_iter()
+                .map(|row| {
+                    let index = row.partition_index;
+                    let metadata = row.committed_metadata.unwrap_or_default();
+                    let error = if let Some(refusal) = refusal {
+                        Some(refusal)
+                    } else if topic
+                        .as_ref()
+                        .is_none_or(|topic| topic.partition(index).is_none())
+                    {
+                        Some(ResponseError::UnknownTopicOrPartition)
+                    } else if metadata.len() > OFFSET_METADATA_BYTES_MAX {
+                        Some(ResponseError::OffsetMetadataTooLarge)
+                    } else {
+                        rows.push(Row {
+                            topic: asked.name.to_string(),
+                            partition: index,
+                            committed: Committed {
+                                offset: row.committed_offset,
+                                leader_epoch: row.committed_leader_epoch,
+                                metadata: metadata.to_string(),
+                                time_ms,
+                            },
+                        });
+                        None
+                    };
+                    OffsetCommitResponsePartition::default()
+                        .with_partition_index(index)
+                        .with_error_code(error.map_or(0, |error| error.code()))
+                })
+                .collect();
+            OffsetCommitResponseTopic::default()
+                .with_name(asked.name)
+                .with_partitions(partitions)
+        })
+        .collect();
+    if !rows.is_empty() {
+        counter!(names::OFFSET_COMMITS).increment(rows.len() as u64);
+        if let Err(error) = call.node.offsets.commit(&request.group_id, rows).await {
+            warn!(group = %request.group_id.0, %error, "offsets cannot be committed");
+            let code = store_code(&error).code();
+            for row in topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+                if row.error_code == 0 {
+                    row.error_code = code;
+                }
+            }
+        }
+    }
+    OffsetCommitResponse::default().with_topics(topics)
+}
+
+fn refuse_commit(call: &Call<'_>, request: &OffsetCommitRequest) -> Result<(), ResponseError> {
+    if !(1..=GROUP_ID_BYTES_MAX).contains(&request.group_id.len()) {
+        return Err(ResponseError::InvalidGroupId);
+    }
+    call.node.groups.may_commit(
+        Instant::now(),
+        &request.group_id,
+        &request.member_id,
+        request.group_instance_id.as_deref(),
+        request.generation_id_or_member_epoch,
+    )
+}
+
+fn store_code(error: &StoreError) -> ResponseError {
+    match error {
+        StoreError::TooMany => ResponseError::PolicyViolation,
+        // Retriable: there may be room, or another broker, later.
+        StoreError::Storage(_) | StoreError::Stopping => ResponseError::CoordinatorNotAvailable,
+    }
+}
+
+fn now_ms() -> i64 {
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A committed offset as both forms of the answer need it. The journal has been replayed before the first
+/// connection is accepted, so "nothing committed" is the truth and never "not loaded yet".
+struct Looked {
+    partition: i32,
+    committed: Option<Committed>,
+}
+
+pub(super) fn fetch(call: &Call<'_>, request: OffsetFetchRequest) -> OffsetFetchResponse {
+    if call.version >= 8 {
+        let groups = request.groups.into_iter().map(|group| {
+            let asked = group.topics.map(|topics| {
+                topics
+                    .into_iter()
+                    .map(|topic| (topic.name, topic.partition_indexes))
+                    .collect()
+            });
+            let topics = look_up(call, &group.group_id, asked)
+                .into_iter()
+                .map(|(name, rows)| {
+                    OffsetFetchResponseTopics::default()
+                        .with_name(name)
+                        .with_partitions(rows.into_iter().map(grouped_row).collect())
+                });
+            let topics = topics.collect();
+            OffsetFetchResponseGroup::default()
+                .with_group_id(group.group_id)
+                .with_topics(topics)
+        });
+        return OffsetFetchResponse::default().with_groups(groups.collect());
+    }
+    // Null asks for everything, since version 2.
+    let asked = request.topics.map(|topics| {
+        topics
+            .into_iter()
+            .map(|topic| (topic.name, topic.partition_indexes))
+            .collect()
+    });
+    let topics = look_up(call, &request.group_id, asked)
+        .into_iter()
+        .map(|(name, rows)| {
+            OffsetFetchResponseTopic::default()
+                .with_name(name)
+                .with_partitions(rows.into_iter().map(single_row).collect())
+        });
+    OffsetFetchResponse::default().with_topics(topics.collect())
+}
+
+fn look_up(
+    call: &Call<'_>,
+    group: &str,
+    asked: Option<Vec<(TopicName, Vec<i32>)>>,
+) -> Vec<(TopicName, Vec<Looked>)> {
+    let Some(asked) = asked else {
+        let mut topics: Vec<(TopicName, Vec<Looked>)> = Vec::new();
+        // Ordered by topic, so that each comes once.
+        for row in call.node.offsets.all(group) {
+            let looked = Looked {
+                partition: row.partition,
+                committed: Some(row.committed),
+            };
+            match topics.last_mut() {
+                Some((name, rows)) if **name == *row.topic => rows.push(looked),
+                _ => topics.push((TopicName(text(row.topic)), vec![looked])),
+            }
+        }
+        return topics;
+    };
+    asked
+        .into_iter()
+        .map(|(name, partitions)| {
+            let rows = partitions
+                .into_iter()
+                .map(|partition| Looked {
+                    partition,
+                    committed: call.node.offsets.get(group, &name, partition),
+                })
+                .collect();
+            (name, rows)
+        })
+        .collect()
+}
+
+fn single_row(looked: Looked) -> OffsetFetchResponsePartition {
+    let row = OffsetFetchResponsePartition::default().with_partition_index(looked.partition);
+    match looked.committed {
+        Some(committed) => row
+            .with_committed_offset(committed.offset)
+            .with_committed_leader_epoch(committed.leader_epoch)
+            .with_metadata(Some(text(committed.metadata))),
+        None => row
+            .with_committed_offset(-1)
+            .with_committed_leader_epoch(-1)
+            .with_metadata(Some(text(""))),
+    }
+}
+
+fn grouped_row(looked: Looked) -> OffsetFetchResponsePartitions {
+    let row = OffsetFetchResponsePartitions::default().with_partition_index(looked.partition);
+    match looked.committed {
+        Some(committed) => row
+            .with_committed_offset(committed.offset)
+            .with_committed_leader_epoch(committed.leader_epoch)
+            .with_metadata(Some(text(committed.metadata))),
+        None => row
+            .with_committed_offset(-1)
+            .with_committed_leader_epoch(-1)
+            .with_metadata(Some(text(""))),
+    }
+}

@@ -1,0 +1,183 @@
+//! CreateTopics, DeleteTopics, CreatePartitions.
+
+use std::collections::HashSet;
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
+use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use kafka_protocol::messages::create_topics_response::CreatableTopicResult;
+use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
+use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
+use kafka_protocol::messages::{
+    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
+    DeleteTopicsRequest, DeleteTopicsResponse, TopicName,
+};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use super::{Call, text};
+
+type Refusal = (ResponseError, String);
+
+pub(super) async fn create(call: &Call<'_>, request: CreateTopicsRequest) -> CreateTopicsResponse {
+    let mut seen = HashSet::new();
+    let mut results = Vec::with_capacity(request.topics.len());
+    for topic in request.topics {
+        let outcome = if seen.insert(topic.name.clone()) {
+            create_one(call, &topic, request.validate_only).await
+        } else {
+            Err((
+                ResponseError::InvalidRequest,
+                "topic is named twice in the request".to_owned(),
+            ))
+        };
+        let result = CreatableTopicResult::default().with_name(topic.name);
+        results.push(match outcome {
+            Ok((id, partitions)) => result
+                .with_topic_id(id)
+                .with_num_partitions(partitions as i32)
+                .with_replication_factor(1),
+            Err((code, message)) => result
+                .with_error_code(code.code())
+                .with_error_message(Some(text(message)))
+                .with_num_partitions(-1)
+                .with_replication_factor(-1),
+        });
+    }
+    CreateTopicsResponse::default().with_topics(results)
+}
+
+async fn create_one(
+    call: &Call<'_>,
+    topic: &CreatableTopic,
+    check_only: bool,
+) -> Result<(Uuid, u32), Refusal> {
+    let partitions = partition_count(call, topic)?;
+    if !topic.configs.is_empty() {
+        // Retention and the rest are set for the whole queue: said rather than silently ignored.
+        let keys: Vec<&str> = topic.configs.iter().map(|config| &*config.name).collect();
+        info!(topic = %topic.name.0, keys = keys.join(","), "settings of a single topic are not supported and do not count");
+    }
+    if check_only {
+        let checked = call.node.topics.check_create(&topic.name, partitions);
+        return checked
+            .map(|()| (Uuid::nil(), partitions))
+            .map_err(|error| (error.code(), error.to_string()));
+    }
+    match call.node.topics.create(&topic.name, partitions).await {
+        Ok(created) => Ok((created.id, partitions)),
+        Err(error) => Err((error.code(), error.to_string())),
+    }
+}
+
+fn partition_count(call: &Call<'_>, topic: &CreatableTopic) -> Result<u32, Refusal> {
+    let node_id = call.node.config.node_id;
+    if !matches!(topic.replication_factor, -1 | 1) && topic.assignments.is_empty() {
+        let message = format!(
+            "replication factor `{}`: there is one node",
+            topic.replication_factor
+        );
+        return Err((ResponseError::InvalidReplicationFactor, message));
+    }
+    if !topic.assignments.is_empty() {
+        let mut numbers: Vec<i32> = topic
+            .assignments
+            .iter()
+            .map(|row| row.partition_index)
+            .collect();
+        numbers.sort_unstable();
+        let in_order = numbers.iter().copied().eq(0..numbers.len() as i32);
+        let on_this_node = topic
+            .assignments
+            .iter()
+            .all(|row| row.broker_ids.len() == 1 && row.broker_ids[0].0 == node_id);
+        if !in_order || !on_this_node {
+            let message =
+                format!("every partition from 0 on can only be assigned to node `{node_id}`");
+            return Err((ResponseError::InvalidReplicaAssignment, message));
+        }
+        return Ok(numbers.len() as u32);
+    }
+    match topic.num_partitions {
+        -1 => Ok(call.node.config.default_partitions),
+        count if count > 0 => Ok(count as u32),
+        count => Err((
+            ResponseError::InvalidPartitions,
+            format!("`{count}` partitions asked for"),
+        )),
+    }
+}
+
+pub(super) async fn delete(call: &Call<'_>, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
+    let names = request
+        .topic_names
+        .into_iter()
+        .map(|name| DeleteTopicState::default().with_name(Some(name)));
+    let mut responses = Vec::new();
+    for asked in request.topics.into_iter().chain(names) {
+        let known = match &asked.name {
+            Some(name) => call.node.topics.get(name),
+            None => call.node.topics.by_id(asked.topic_id),
+        };
+        let result = DeletableTopicResult::default();
+        let Some(topic) = known else {
+            let code = if asked.name.is_some() {
+                ResponseError::UnknownTopicOrPartition
+            } else {
+                ResponseError::UnknownTopicId
+            };
+            // The name is nullable since version 6 only, and so are ids.
+            responses.push(
+                result
+                    .with_name(asked.name)
+                    .with_topic_id(asked.topic_id)
+                    .with_error_code(code.code()),
+            );
+            continue;
+        };
+        let result = result
+            .with_name(Some(TopicName(text(&*topic.name))))
+            .with_topic_id(topic.id);
+        responses.push(match delete_one(call, &topic.name).await {
+            Ok(()) => result,
+            Err((code, message)) => result
+                .with_error_code(code.code())
+                .with_error_message((call.version >= 5).then(|| text(message))),
+        });
+    }
+    DeleteTopicsResponse::default().with_responses(responses)
+}
+
+async fn delete_one(call: &Call<'_>, name: &str) -> Result<(), Refusal> {
+    call.node
+        .topics
+        .delete(name)
+        .await
+        .map_err(|error| (error.code(), error.to_string()))?;
+    if let Err(error) = call.node.offsets.delete_topic(name).await {
+        warn!(topic = name, %error, "topic is deleted, but offsets that groups committed for it remain");
+    }
+    Ok(())
+}
+
+pub(super) async fn create_partitions(
+    call: &Call<'_>,
+    request: CreatePartitionsRequest,
+) -> CreatePartitionsResponse {
+    let mut results = Vec::with_capacity(request.topics.len());
+    for topic in request.topics {
+        let grown = call
+            .node
+            .topics
+            .grow(&topic.name, i64::from(topic.count), request.validate_only)
+            .await;
+        let result = CreatePartitionsTopicResult::default().with_name(topic.name);
+        results.push(match grown {
+            Ok(()) => result,
+            Err(error) => result
+                .with_error_code(error.code().code())
+                .with_error_message(Some(text(error.to_string()))),
+        });
+    }
+    CreatePartitionsResponse::default().with_results(results)
+}

@@ -1,0 +1,24 @@
+//! Names of the broker's metrics. They are interface: dashboards and alerts rest on them.
+
+pub(crate) const CONNECTIONS: &str = "logboom_queue_connections";
+pub(crate) const CONNECTIONS_REFUSED: &str = "logboom_queue_connections_refused_total";
+/// Labelled `reason`: connections closed for what the client sent or failed to do.
+pub(crate) const CONNECTIONS_FAILED: &str = "logboom_queue_connections_failed_total";
+/// Labelled `api`.
+pub(crate) const REQUESTS: &str = "logboom_queue_requests_total";
+/// Labelled `api`: from decoded to answered, long polls included.
+pub(crate) const REQUEST_SECONDS: &str = "logboom_queue_request_seconds";
+pub(crate) const PRODUCED_BYTES: &str = "logboom_queue_produced_bytes_total";
+pub(crate) const PRODUCED_RECORDS: &str = "logboom_queue_produced_records_total";
+/// Labelled `error`: the name of the error code in the answer.
+pub(crate) const PRODUCE_REFUSED: &str = "logboom_queue_produce_refused_total";
+pub(crate) const FETCHED_BYTES: &str = "logboom_queue_fetched_bytes_total";
+pub(crate) const OFFSET_COMMITS: &str = "logboom_queue_offset_commits_total";
+/// Labelled `topic` and `partition`, like the two below.
+pub(crate) const LOG_START: &str = "logboom_queue_log_start_offset";
+pub(crate) const LOG_END: &str = "logboom_queue_log_end_offset";
+pub(crate) const LOG_BYTES: &str = "logboom_queue_log_bytes";
+/// 1 while Produce is refused because the disk is nearly full.
+pub(crate) const DISK_LOW: &str = "logboom_queue_disk_low";
+/// Records deleted by age or size before some group on record had read them.
+pub(crate) const LOST_TO_RETENTION: &str = "logboom_queue_records_lost_to_retention_total";

@@ -1,0 +1,355 @@
+//! Offsets that groups have committed: durable before the commit is answered, readable from memory.
+//!
+//! A journal of changes (`offsets/`), replayed into a map at start. One thread owns the journal: it takes the changes
+//! that have queued up, appends them, syncs once, applies them to the map and answers, so the map never shows what a
+//! crash could take back. A change is a postcard-encoded [`Change`]; variants and fields are only ever added at the
+//! end. When the journal has grown past its limit it is replaced by a snapshot, one `Commit` a group.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::{Arc, Mutex, RwLock};
+use std::thread;
+
+use logboom_disk::{Disk, Journal, JournalLimits};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, warn};
+
+use crate::error::Error;
+use crate::limits::{OFFSETS_JOURNAL_BYTES_MAX, OFFSETS_MAX};
+
+/// Changes that wait for the journal; senders wait beyond that.
+const QUEUE_MAX: usize = 256;
+
+/// Rows of one journal record: with the longest topic name and metadata a row has 4.4 KiB, so 128 stay below the
+/// journal's 1 MiB a record.
+const ROWS_PER_RECORD_MAX: usize = 128;
+
+/// What was committed for one partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Committed {
+    /// The offset to read next.
+    pub(crate) offset: i64,
+    pub(crate) leader_epoch: i32,
+    pub(crate) metadata: String,
+    /// When, for tools that list what is stale.
+    pub(crate) time_ms: i64,
+}
+
+/// A row of a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Row {
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    pub(crate) committed: Committed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Change {
+    Commit { group: String, rows: Vec<Row> },
+    DeleteGroup { group: String },
+    DeleteTopic { topic: String },
+}
+
+type Rows = BTreeMap<(Arc<str>, i32), Committed>;
+
+/// Why a change was not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum StoreError {
+    #[error("more than {OFFSETS_MAX} offsets are committed; delete groups that are no longer used")]
+    TooMany,
+    #[error("the journal of offsets cannot be written: {0}")]
+    Storage(String),
+    #[error("the broker is stopping")]
+    Stopping,
+}
+
+#[derive(Default)]
+struct Memory {
+    groups: HashMap<String, Rows>,
+    count: usize,
+}
+
+/// The store. One a broker.
+pub(crate) struct Offsets {
+    memory: Arc<RwLock<Memory>>,
+    /// Taken by `close`, which ends the thread.
+    sender: Mutex<Option<mpsc::Sender<Command>>>,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
+}
+
+struct Command {
+    changes: Vec<Change>,
+    done: oneshot::Sender<Result<(), StoreError>>,
+}
+
+impl Offsets {
+    /// Replays the journal. Blocking.
+    pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Offsets, Error> {
+        let dir = dir.join("offsets");
+        let failed = |source| Error::DataDir {
+            path: dir.clone(),
+            source: Box::new(source),
+        };
+        let (journal, records) =
+            Journal::open(disk, &dir, JournalLimits::default()).map_err(failed)?;
+        let mut memory = Memory::default();
+        for record in records {
+            let change = postcard::from_bytes(&record).map_err(|error| Error::Damaged {
+                path: dir.clone(),
+                problem: format!("a record is not a change of offsets: {error}"),
+            })?;
+            memory.apply(change);
+        }
+        let memory = Arc::new(RwLock::new(memory));
+        let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+        let writer = Writer {
+            journal,
+            memory: memory.clone(),
+            compact_at: OFFSETS_JOURNAL_BYTES_MAX,
+        };
+        let thread = thread::Builder::new()
+            .name("queue-offsets".to_owned())
+            .spawn(move || writer.run(receiver))
+            .map_err(|source| Error::DataDir {
+                path: dir.clone(),
+                source: Box::new(source),
+            })?;
+        Ok(Offsets {
+            memory,
+            sender: Mutex::new(Some(sender)),
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Commits for one group; durable when it returns `Ok`.
+    pub(crate) async fn commit(&self, group: &str, rows: Vec<Row>) -> Result<(), StoreError> {
+        let changes = rows
+            .chunks(ROWS_PER_RECORD_MAX)
+            .map(|rows| Change::Commit {
+                group: group.to_owned(),
+                rows: rows.to_vec(),
+            })
+            .collect();
+        self.change(changes).await
+    }
+
+    /// Forgets everything that a group has committed.
+    pub(crate) async fn delete_group(&self, group: &str) -> Result<(), StoreError> {
+        self.change(vec![Change::DeleteGroup {
+            group: group.to_owned(),
+        }])
+        .await
+    }
+
+    /// Forgets what any group has committed for a topic, so that a new topic of that name starts clean.
+    pub(crate) async fn delete_topic(&self, topic: &str) -> Result<(), StoreError> {
+        self.change(vec![Change::DeleteTopic {
+            topic: topic.to_owned(),
+        }])
+        .await
+    }
+
+    async fn change(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        let sender = self
+            .sender
+            .lock()
+            .expect("held for a clone only")
+            .clone()
+            .ok_or(StoreError::Stopping)?;
+        let (done, answer) = oneshot::channel();
+        sender
+            .send(Command { changes, done })
+            .await
+            .map_err(|_| StoreError::Stopping)?;
+        answer.await.unwrap_or(Err(StoreError::Stopping))
+    }
+
+    pub(crate) fn get(&self, group: &str, topic: &str, partition: i32) -> Option<Committed> {
+        let memory = self.memory.read().expect("no reader or writer panics");
+        memory
+            .groups
+            .get(group)?
+            .get(&(topic.into(), partition))
+            .cloned()
+    }
+
+    /// Everything that a group has committed, ordered by topic and partition.
+    pub(crate) fn all(&self, group: &str) -> Vec<Row> {
+        let memory = self.memory.read().expect("no reader or writer panics");
+        memory.groups.get(group).map(rows_of).unwrap_or_default()
+    }
+
+    pub(crate) fn has_group(&self, group: &str) -> bool {
+        self.memory
+            .read()
+            .expect("no reader or writer panics")
+            .groups
+            .contains_key(group)
+    }
+
+    /// Whether a group has committed anything for a topic.
+    pub(crate) fn has_topic(&self, group: &str, topic: &str) -> bool {
+        let memory = self.memory.read().expect("no reader or writer panics");
+        let Some(rows) = memory.groups.get(group) else {
+            return false;
+        };
+        let first = (Arc::from(topic), i32::MIN);
+        rows.range(first..)
+            .next()
+            .is_some_and(|((name, _), _)| **name == *topic)
+    }
+
+    pub(crate) fn groups(&self) -> Vec<String> {
+        self.memory
+            .read()
+            .expect("no reader or writer panics")
+            .groups
+            .keys()
+            .cloned()
+            .collect()
+    }
+
+    /// Writes what was accepted and ends the thread. Blocking.
+    pub(crate) fn close(&self) -> thread::Result<()> {
+        drop(self.sender.lock().expect("held for a take only").take());
+        let thread = self.thread.lock().expect("held for a take only").take();
+        thread.map_or(Ok(()), thread::JoinHandle::join)
+    }
+}
+
+impl Memory {
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::Commit { group, rows } => {
+                let known = self.groups.entry(group).or_default();
+                for row in rows {
+                    let is_new = known
+                        .insert((row.topic.into(), row.partition), row.committed)
+                        .is_none();
+                    self.count += usize::from(is_new);
+                }
+            }
+            Change::DeleteGroup { group } => {
+                self.count -= self.groups.remove(&group).map_or(0, |rows| rows.len());
+            }
+            Change::DeleteTopic { topic } => {
+                for rows in self.groups.values_mut() {
+                    let before = rows.len();
+                    rows.retain(|(name, _), _| **name != topic);
+                    self.count -= before - rows.len();
+                }
+                self.groups.retain(|_, rows| !rows.is_empty());
+            }
+        }
+    }
+
+    fn snapshot(&self) -> Vec<Vec<u8>> {
+        let mut records = Vec::new();
+        for (group, rows) in &self.groups {
+            for rows in rows_of(rows).chunks(ROWS_PER_RECORD_MAX) {
+                records.push(encode(&Change::Commit {
+                    group: group.clone(),
+                    rows: rows.to_vec(),
+                }));
+            }
+        }
+        records
+    }
+}
+
+fn rows_of(rows: &Rows) -> Vec<Row> {
+    rows.iter()
+        .map(|((topic, partition), committed)| Row {
+            topic: topic.to_string(),
+            partition: *partition,
+            committed: committed.clone(),
+        })
+        .collect()
+}
+
+fn encode(change: &Change) -> Vec<u8> {
+    postcard::to_stdvec(change)
+        .expect("plain structures of text and numbers are encoded into memory")
+}
+
+struct Writer {
+    journal: Journal,
+    memory: Arc<RwLock<Memory>>,
+    /// Journal size at which the next snapshot is due: twice the last one at least, so that a store which is
+    /// large by itself is not rewritten at every commit.
+    compact_at: u64,
+}
+
+impl Writer {
+    fn run(mut self, mut receiver: mpsc::Receiver<Command>) {
+        let mut commands = Vec::new();
+        while receiver.blocking_recv_many(&mut commands, QUEUE_MAX) > 0 {
+            let outcomes: Vec<_> = commands
+                .iter()
+                .map(|command| self.append(&command.changes))
+                .collect();
+            let synced = self.journal.sync().map_err(|error| {
+                error!(%error, "offsets cannot be synced; commits are refused until the broker is restarted");
+                StoreError::Storage(error.to_string())
+            });
+            for (command, appended) in commands.drain(..).zip(outcomes) {
+                let outcome = appended.and(synced.clone());
+                if outcome.is_ok() {
+                    let mut memory = self.memory.write().expect("no reader or writer panics");
+                    command
+                        .changes
+                        .into_iter()
+                        .for_each(|change| memory.apply(change));
+                }
+                // The client may have gone; its commit stands.
+                let _gone = command.done.send(outcome);
+            }
+            self.compact_if_due();
+        }
+    }
+
+    fn append(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        let added: usize = changes
+            .iter()
+            .map(|change| {
+                if let Change::Commit { rows, .. } = change {
+                    rows.len()
+                } else {
+                    0
+                }
+            })
+            .sum();
+        if self
+            .memory
+            .read()
+            .expect("no reader or writer panics")
+            .count
+            + added
+            > OFFSETS_MAX
+        {
+            return Err(StoreError::TooMany);
+        }
+        for change in changes {
+            self.journal
+                .append(&encode(change))
+                .map_err(|error| StoreError::Storage(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn compact_if_due(&mut self) {
+        if self.journal.bytes() < self.compact_at {
+            return;
+        }
+        let snapshot = self
+            .memory
+            .read()
+            .expect("no reader or writer panics")
+            .snapshot();
+        if let Err(error) = self.journal.compact(snapshot.iter()) {
+            warn!(%error, "offsets journal cannot be compacted; it goes on growing and is tried again");
+        }
+        self.compact_at = OFFSETS_JOURNAL_BYTES_MAX.max(2 * self.journal.bytes());
+    }
+}
