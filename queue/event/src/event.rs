@@ -5,7 +5,7 @@ use std::{borrow::Cow, ops::Range};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::{level::Level, record::Record};
+use crate::{format::Format, level::Level, parse, record::Record, time::Clock};
 
 /// One log entry, modelled on OpenTelemetry's log record.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,23 +49,41 @@ pub enum Body {
 
 impl Event {
     /// Reads a record. Never fails: what the line does not say, its arrival and origin do.
+    ///
+    /// What the line says of host and service is closer to the event than what the agent was told, except
+    /// that a service the user named outranks the program that merely wrote a syslog line.
     pub fn parse(record: &Record) -> Event {
         let arrival_ns = record.timestamp_ms.saturating_mul(1_000_000);
         let origin = record.origin.as_ref();
+        let context = origin.map(|origin| &*origin.context);
+        let zone = context.and_then(|context| context.timezone.as_deref());
+        let format = context.map_or(&Format::Auto, |context| &context.format);
+        let fitted = parse::parse(&record.value, format, &Clock::new(arrival_ns, zone));
+        let parse_failed = fitted.is_none();
+        let parsed = fitted.unwrap_or_default();
+        let whole = || Body::Raw(0..record.value.len());
         Event {
-            timestamp_ns: arrival_ns,
+            timestamp_ns: parsed.time_ns.unwrap_or(arrival_ns),
             arrival_ns,
-            timestamp_from: TimestampFrom::Arrival,
-            level: None,
-            service: origin.and_then(|origin| origin.context.service.clone()),
-            host: origin.map(|origin| origin.context.host.clone()),
-            path: origin.map(|origin| origin.context.path.clone()),
+            timestamp_from: match parsed.time_ns {
+                Some(_) => TimestampFrom::Line,
+                None => TimestampFrom::Arrival,
+            },
+            level: parsed.level,
+            service: parsed
+                .service
+                .or_else(|| context.and_then(|context| context.service.clone()))
+                .or(parsed.program),
+            host: parsed
+                .host
+                .or_else(|| context.map(|context| context.host.clone())),
+            path: context.map(|context| context.path.clone()),
             raw: record.value.clone(),
-            body: Body::Raw(0..record.value.len()),
-            attributes: Map::new(),
-            trace_id: None,
-            span_id: None,
-            parse_failed: false,
+            body: parsed.body.unwrap_or_else(whole),
+            attributes: parsed.attributes,
+            trace_id: parsed.trace_id,
+            span_id: parsed.span_id,
+            parse_failed,
             truncated_from: origin.and_then(|origin| origin.true_len),
             continues: origin.is_some_and(|origin| origin.continues),
         }

@@ -8,6 +8,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod cursor;
 mod error;
 mod event;
 mod format;
@@ -16,8 +17,10 @@ mod hex;
 mod id;
 mod level;
 pub mod limits;
+mod parse;
 mod record;
 mod source;
+mod time;
 pub mod token;
 
 pub use error::{FormatError, IdError, LevelError, OriginError};
