@@ -1,1 +1,41 @@
-//! logboom-agent.
+//! The agent: ships the lines of files to the queue, each exactly once (design §2).
+//!
+//! [`discover`] finds files, [`identity`] says which of them is which source, [`tail`] reads them in
+//! turns, [`line`] cuts lines, [`ship`] hands them to the queue, [`checkpoint`] remembers what the
+//! queue has acked. The tailed file is the agent's buffer: when the queue is slow, reading stops.
+//!
+//! The whole of it is one state machine on one thread ([`tail::Tailer`]), driven by
+//! `turn(now_ms)`: time, chance, the disk under the journal and the queue are arguments, which is
+//! what lets the interpreter test crash it anywhere.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod checkpoint;
+mod claim;
+mod config;
+mod content;
+mod discover;
+mod error;
+mod identity;
+#[cfg(test)]
+mod interpreter;
+pub mod limits;
+mod line;
+#[cfg(test)]
+mod memory;
+pub mod metrics;
+mod reading;
+mod reconcile;
+mod run;
+#[cfg(test)]
+mod scenarios;
+mod ship;
+mod sink;
+mod source;
+mod status;
+mod tail;
+mod watch;
+
+pub use config::{Config, ReadFrom, TailConfig};
+pub use error::Error;
+pub use run::run;
