@@ -99,6 +99,14 @@ impl Event {
         }
     }
 
+    /// Where the message stands in the raw line; `None` when it had to be unescaped.
+    pub fn body_range(&self) -> Option<Range<usize>> {
+        match &self.body {
+            Body::Raw(range) => Some(range.clone()),
+            Body::Owned(_) => None,
+        }
+    }
+
     /// The whole line, with U+FFFD where it is not UTF-8.
     pub fn raw_text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.raw)

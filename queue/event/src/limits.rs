@@ -26,6 +26,6 @@ pub const FORMATS_MAX: usize = 64;
 /// Weight of the contexts that one consumer remembers: some 20,000 sources of ordinary paths.
 pub const CONTEXT_CACHE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// How far into a line the parsers look for its head (time, host, level, logger).
-/// No sample's head is longer than 250 bytes; the bound keeps a 1 MiB line as cheap as a short one.
-pub const HEAD_BYTES_MAX: usize = 512;
+/// Longest name of a thread, logger, program or node that is taken for one. The samples' longest, a
+/// Hadoop thread, has 170 bytes; the bound keeps the search for a bracket's end off long messages.
+pub const NAME_BYTES_MAX: usize = 256;

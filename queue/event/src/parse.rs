@@ -9,6 +9,7 @@ mod columns;
 mod field;
 mod json;
 mod logfmt;
+mod logger;
 mod named;
 mod syslog;
 mod systems;

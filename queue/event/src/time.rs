@@ -4,6 +4,7 @@
 //! zone (the agent's `lb.tz`, else UTC; from the zone data compiled into the binary, so that every machine
 //! gives the same answer) and the year (the one that puts the time at most a day after its arrival).
 
+mod part;
 pub(crate) mod scan;
 
 use std::cell::RefCell;

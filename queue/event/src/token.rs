@@ -59,7 +59,7 @@ impl<'a> Iterator for Tokens<'a> {
         let position = self.position;
         self.position += 1;
         Some(Token {
-            text: lower(&self.text[from..to]),
+            text: fold(&self.text[from..to]),
             offset_from: from,
             offset_to: to,
             position,
@@ -84,7 +84,7 @@ impl Iterator for LossyTokens<'_> {
         let position = self.position;
         self.position += 1;
         Some(Token {
-            text: Cow::Owned(lower(&self.text[from..to]).into_owned()),
+            text: Cow::Owned(fold(&self.text[from..to]).into_owned()),
             offset_from: from,
             offset_to: to,
             position,
@@ -92,54 +92,75 @@ impl Iterator for LossyTokens<'_> {
     }
 }
 
-/// The byte range of the first word at or after `at`, which must be a character border.
-fn next_word(text: &str, at: usize) -> Option<(usize, usize)> {
-    let bytes = text.as_bytes();
-    let mut from = at;
-    // ASCII first: log lines are, and a table look-up beats decoding.
-    loop {
-        match bytes.get(from)? {
-            byte if byte.is_ascii() => {
-                if byte.is_ascii_alphanumeric() {
-                    break;
-                }
-                from += 1;
-            }
-            _ => {
-                let c = text[from..].chars().next()?;
-                if stands_alone(c) {
-                    return Some((from, from + c.len_utf8()));
-                }
-                if c.is_alphanumeric() {
-                    break;
-                }
-                from += c.len_utf8();
-            }
-        }
+/// What a character does to words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Is in no word.
+    Separator,
+    /// Is in one word with its neighbours of the same kind.
+    Joins,
+    /// Is a word by itself, as in scripts written without spaces.
+    Alone,
+}
+
+/// How [`tokens`] treats a character.
+pub fn kind(c: char) -> Kind {
+    if c.is_ascii_alphanumeric() {
+        Kind::Joins
+    } else if c.is_ascii() || !c.is_alphanumeric() {
+        Kind::Separator
+    } else if is_unspaced(c) {
+        Kind::Alone
+    } else {
+        Kind::Joins
     }
-    let mut to = from;
-    while let Some(byte) = bytes.get(to) {
-        let width = if byte.is_ascii() {
-            if !byte.is_ascii_alphanumeric() {
-                break;
-            }
-            1
-        } else {
-            match text[to..].chars().next() {
-                Some(c) if c.is_alphanumeric() && !stands_alone(c) => c.len_utf8(),
-                _ => break,
-            }
-        };
-        if to + width - from > TOKEN_BYTES_MAX {
-            break;
+}
+
+/// A text as words are compared: in Unicode lower case, character by character.
+pub fn fold(text: &str) -> Cow<'_, str> {
+    let is_folded = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
+    if text.bytes().all(is_folded) {
+        Cow::Borrowed(text)
+    } else if text.is_ascii() {
+        Cow::Owned(text.to_ascii_lowercase())
+    } else {
+        // By character, because `str::to_lowercase` gives a sigma another shape at the end of a word;
+        // folding that shape lets ΟΔΟΣ and οδος meet whatever they were cut from.
+        let lower = text.chars().flat_map(char::to_lowercase);
+        Cow::Owned(lower.map(|c| if c == 'ς' { 'σ' } else { c }).collect())
+    }
+}
+
+/// The character at a byte that is on a border, and its kind. ASCII first: log lines are, and decoding
+/// costs more than a look.
+fn kind_at(text: &str, at: usize) -> Option<(Kind, usize)> {
+    let byte = *text.as_bytes().get(at)?;
+    if byte.is_ascii() {
+        return Some((kind(char::from(byte)), 1));
+    }
+    let c = text[at..].chars().next()?;
+    Some((kind(c), c.len_utf8()))
+}
+
+/// The byte range of the first word at or after `from`, which must be a character border.
+fn next_word(text: &str, mut from: usize) -> Option<(usize, usize)> {
+    let mut to = loop {
+        match kind_at(text, from)? {
+            (Kind::Separator, width) => from += width,
+            (Kind::Alone, width) => return Some((from, from + width)),
+            (Kind::Joins, width) => break from + width,
         }
+    };
+    while let Some((Kind::Joins, width)) = kind_at(text, to)
+        && to + width - from <= TOKEN_BYTES_MAX
+    {
         to += width;
     }
     Some((from, to))
 }
 
-/// Scripts written without spaces, where every character is a word.
-fn stands_alone(c: char) -> bool {
+/// Scripts that put no spaces between words. Their punctuation is among them, and no letter.
+fn is_unspaced(c: char) -> bool {
     matches!(c,
         '\u{1100}'..='\u{11FF}'     // hangul jamo
         | '\u{2E80}'..='\u{2FDF}'   // radicals
@@ -159,21 +180,5 @@ fn stands_alone(c: char) -> bool {
         | '\u{FF66}'..='\u{FFDC}'   // half-width kana and hangul
         | '\u{1AFF0}'..='\u{1B16F}' // kana supplements
         | '\u{20000}'..='\u{3FFFF}' // ideographs, extensions B and on
-    ) && c.is_alphanumeric()
-}
-
-fn lower(word: &str) -> Cow<'_, str> {
-    if word
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase())
-    {
-        Cow::Borrowed(word)
-    } else if word.is_ascii() {
-        Cow::Owned(word.to_ascii_lowercase())
-    } else {
-        // By character, because `str::to_lowercase` gives a sigma another shape at the end of a word;
-        // folding that shape lets ΟΔΟΣ and οδος meet whatever they were cut from.
-        let lower = word.chars().flat_map(char::to_lowercase);
-        Cow::Owned(lower.map(|c| if c == 'ς' { 'σ' } else { c }).collect())
-    }
+    )
 }

@@ -5,11 +5,11 @@
 use super::{
     Parsed,
     columns::{self, Layout},
-    json, logfmt, syslog, systems,
+    json, logfmt, logger, syslog, systems,
 };
 use crate::{
     cursor::Cursor,
-    limits::HEAD_BYTES_MAX,
+    limits::NAME_BYTES_MAX,
     time::{Clock, scan},
 };
 
@@ -88,6 +88,8 @@ fn after_time(line: &[u8], cursor: Cursor<'_>, layout: Layout, clock: &Clock, pa
     pairs.blanks();
     if !logfmt::parse_unasked(line, pairs.at(), clock, parsed) {
         columns::parse(line, cursor, layout, parsed);
+    } else if parsed.body.is_none() {
+        parsed.body_from(line, pairs.at());
     }
 }
 
@@ -121,7 +123,7 @@ fn bracketed(line: &[u8], cursor: Cursor<'_>, clock: &Clock, parsed: &mut Parsed
     let Some(level) = columns::level(&mut after) else {
         return false;
     };
-    let inside = after.take_while(HEAD_BYTES_MAX, |byte| byte != b']');
+    let inside = after.take_while(NAME_BYTES_MAX, |byte| byte != b']');
     if !after.eat(b']') {
         return false;
     }
@@ -156,7 +158,7 @@ fn level_first(line: &[u8], cursor: Cursor<'_>, clock: &Clock, parsed: &mut Pars
         }
     }
     parsed.level = Some(level);
-    columns::after_level(line, after, Layout::Usual, parsed);
+    logger::after_level(line, after, Layout::Usual, parsed);
     true
 }
 

@@ -5,7 +5,13 @@
 //! day alone, and zone abbreviations other than UTC and GMT (`CST` is five zones; such a time is
 //! read as if it had none).
 
-use super::{Clock, SECOND_NS, Written, epoch};
+use super::{
+    Clock, SECOND_NS, Written, epoch,
+    part::{
+        day_number, fraction, is_day, is_weekday, month_name, month_number, packed_time, with_time,
+        zone,
+    },
+};
 use crate::cursor::Cursor;
 
 /// The instant that stands at the cursor, which then stands behind it.
@@ -239,141 +245,6 @@ fn epoch_here(cursor: &mut Cursor<'_>) -> Option<i64> {
     instant.checked_add(i64::from(nanos))
 }
 
-/// The rest of a time after its date: `15:04:05` or `15.04.05`, fraction and zone if they are there.
-fn with_time(cursor: &mut Cursor<'_>, year: Option<i64>, month: u32, day: u32) -> Option<Written> {
-    let hour = cursor.fixed(2).filter(|&hour| hour < 24)?;
-    let separator = cursor.peek().filter(|byte| matches!(byte, b':' | b'.'))?;
-    cursor.skip(1);
-    let minute = cursor.fixed(2).filter(|&minute| minute < 60)?;
-    if !cursor.eat(separator) {
-        return None;
-    }
-    let second = cursor.fixed(2).filter(|&second| second <= 60)?;
-    if cursor.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let nanos = fraction(cursor);
-    let offset_seconds = zone(cursor);
-    Some(Written {
-        year,
-        month,
-        day,
-        second_of_day: hour * 3600 + minute * 60 + second,
-        nanos,
-        offset_seconds,
-    })
-}
-
-/// `150405`
-fn packed_time(cursor: &mut Cursor<'_>) -> Option<u32> {
-    let hour = cursor.fixed(2).filter(|&hour| hour < 24)?;
-    let minute = cursor.fixed(2).filter(|&minute| minute < 60)?;
-    let second = cursor.fixed(2).filter(|&second| second <= 60)?;
-    let ends = cursor.peek().is_none_or(|byte| !byte.is_ascii_digit());
-    ends.then_some(hour * 3600 + minute * 60 + second)
-}
-
-/// `.999` or `,999`; digits beyond nanoseconds are dropped. 0 when there is none.
-fn fraction(cursor: &mut Cursor<'_>) -> u32 {
-    let digit_follows = cursor.peek_at(1).is_some_and(|byte| byte.is_ascii_digit());
-    if !matches!(cursor.peek(), Some(b'.' | b',')) || !digit_follows {
-        return 0;
-    }
-    cursor.skip(1);
-    let digits = cursor.take_while(64, |byte| byte.is_ascii_digit());
-    let mut nanos = 0;
-    for place in 0..9 {
-        nanos = nanos * 10 + digits.get(place).map_or(0, |digit| u32::from(digit - b'0'));
-    }
-    nanos
-}
-
-/// `Z`, `+02:00`, `+0200`, `+02`, ` +0200`, ` UTC`, ` GMT`: seconds east of Greenwich.
-fn zone(cursor: &mut Cursor<'_>) -> Option<i32> {
-    let mut after = *cursor;
-    let blank = after.eat(b' ');
-    let sign = match after.peek()? {
-        b'Z' | b'z' => {
-            after.skip(1);
-            0
-        }
-        b'U' | b'G' if after.eat_all(b"UTC") || after.eat_all(b"GMT") => 0,
-        b'+' => 1,
-        b'-' => -1,
-        _ => return None,
-    };
-    if sign == 0 {
-        // `Zebra` is not a zone.
-        if after
-            .peek()
-            .is_some_and(|byte| byte.is_ascii_alphanumeric())
-        {
-            return None;
-        }
-        *cursor = after;
-        return Some(0);
-    }
-    after.skip(1);
-    let hours = after.fixed(2).filter(|&hours| hours < 24)?;
-    let colon = after.eat(b':');
-    let minutes = match after.fixed(2) {
-        Some(minutes) => minutes,
-        // After a blank, `-05` is as likely the start of the message.
-        None if colon || blank => return None,
-        None => 0,
-    };
-    if minutes >= 60
-        || after
-            .peek()
-            .is_some_and(|byte| byte.is_ascii_alphanumeric())
-    {
-        return None;
-    }
-    *cursor = after;
-    Some(sign * i32::try_from(hours * 3600 + minutes * 60).ok()?)
-}
-
-fn month_number(cursor: &mut Cursor<'_>) -> Option<u32> {
-    cursor.fixed(2).filter(|month| (1..=12).contains(month))
-}
-
-fn day_number(cursor: &mut Cursor<'_>) -> Option<u32> {
-    cursor.fixed(2).filter(is_day)
-}
-
-fn is_day(day: &u32) -> bool {
-    (1..=31).contains(day)
-}
-
-/// The English abbreviation of a month, as the C library writes it.
-fn month_name(cursor: &mut Cursor<'_>) -> Option<u32> {
-    let month = match cursor.rest().get(..3)? {
-        b"Jan" => 1,
-        b"Feb" => 2,
-        b"Mar" => 3,
-        b"Apr" => 4,
-        b"May" => 5,
-        b"Jun" => 6,
-        b"Jul" => 7,
-        b"Aug" => 8,
-        b"Sep" => 9,
-        b"Oct" => 10,
-        b"Nov" => 11,
-        b"Dec" => 12,
-        _ => return None,
-    };
-    cursor.skip(3);
-    Some(month)
-}
-
-fn is_weekday(cursor: &Cursor<'_>) -> bool {
-    let days = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
-    cursor
-        .rest()
-        .get(..3)
-        .is_some_and(|name| days.iter().any(|day| *day == name))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -432,6 +303,14 @@ mod tests {
                 "2006-01-02 15:04:05, Info",
                 "2006-01-02T15:04:05Z",
                 ", Info",
+            ),
+            ("2006-01-02 12:04:05 AM x", "2006-01-02T00:04:05Z", " x"),
+            ("2006-01-02 03:04:05.5 PM x", "2006-01-02T15:04:05.5Z", " x"),
+            ("2006-01-02 15:04:05 PM x", "2006-01-02T15:04:05Z", " PM x"),
+            (
+                "2006-01-02 03:04:05 AMD x",
+                "2006-01-02T03:04:05Z",
+                " AMD x",
             ),
             (
                 "2006/01/02 15:04:05 [error]",
