@@ -377,3 +377,6 @@ fn sample(record: &Record, event: &Event, time: i64, clamped: bool) -> Sample {
         clamped,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,8 @@ mod stamp;
 mod state;
 mod step;
 mod store;
+#[cfg(test)]
+mod testing;
 mod view;
 mod window;
 

@@ -163,17 +163,11 @@ impl Group {
         note(&mut episode.sources, line.source);
         episode.seen = line.now;
         episode.last_line = episode.last_line.max(line.time);
-        // Times before the latest start cannot lengthen the episode; those close to it cannot start
-        // another one either (see `Episode::takes`).
-        let near = match episode.phase {
-            Phase::Pending => episode.start,
-            _ => episode
-                .start
-                .saturating_sub(rule.hold_ns.min(rule.within_ns))
-                .saturating_add(1),
-        };
+        // Before the latest window of the episode only the edges matter: a late line can meet there
+        // with older or younger ones, and as many as the count are as good as all.
+        let (start, until) = (episode.start, episode.until);
         self.window
-            .forget(near, episode.until.saturating_sub(rule.within_ns));
+            .thin(start, until.saturating_sub(rule.within_ns), count);
     }
 
     fn remember(&mut self, line: Line<'_>) {

@@ -108,6 +108,30 @@ impl Window {
         }
     }
 
+    /// Keeps of the times in `[from, to)` the first and the last `count` only.
+    pub(crate) fn thin(&mut self, from: i64, to: i64, count: u32) {
+        let first = self.runs.partition_point(|(run, _)| *run < from);
+        let last = self.runs.partition_point(|(run, _)| *run < to);
+        // Rarely, so that the walk below costs little per line.
+        if last.saturating_sub(first) <= 4 * count as usize + 16 {
+            return;
+        }
+        let reach = |runs: &mut dyn Iterator<Item = &(i64, u32)>| {
+            let mut sum = 0u64;
+            let enough = |(_, times): &&(i64, u32)| {
+                let wanted = sum < u64::from(count);
+                sum += u64::from(*times);
+                wanted
+            };
+            runs.take_while(enough).count()
+        };
+        let head = first + reach(&mut self.runs.range(first..last));
+        let tail = last - reach(&mut self.runs.range(first..last).rev());
+        if head < tail {
+            self.runs.drain(head..tail);
+        }
+    }
+
     /// Drops the older half.
     pub(crate) fn halve(&mut self) {
         self.runs.drain(..self.runs.len() / 2);
@@ -206,5 +230,16 @@ mod tests {
         assert_eq!(window.runs, [(1, 1), (4, 1)]);
         window.halve();
         assert_eq!(window.runs, [(4, 1)]);
+    }
+
+    #[test]
+    fn thinning_keeps_the_edges() {
+        let mut window = Window::default();
+        for time in 0..40 {
+            window.insert(time, 99, 60);
+        }
+        window.thin(5, 35, 2);
+        let left: Vec<i64> = window.runs.iter().map(|(time, _)| *time).collect();
+        assert_eq!(left, [0, 1, 2, 3, 4, 5, 6, 33, 34, 35, 36, 37, 38, 39]);
     }
 }
