@@ -108,6 +108,13 @@ impl SimDisk {
         state.used = state.count_used(0);
     }
 
+    /// Switches the faults off and leaves all else as it is, like a kill of the process alone.
+    pub fn heal(&self) {
+        let mut state = self.lock();
+        state.steps_left = None;
+        state.sync_failures_per_mille = 0;
+    }
+
     /// Total size of files after which writes and reservations fail.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.lock().capacity = bytes;

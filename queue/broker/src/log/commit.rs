@@ -14,7 +14,6 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::batch::{self, Header};
 use super::error::AppendError;
 use super::index;
-use super::limits::CHECKPOINT_BYTES;
 use super::partition::{Appended, Core, PartitionLog, Tail};
 use super::producers::{Undo, Verdict};
 use super::segment::{self, DATA_FROM};
@@ -103,6 +102,8 @@ struct Staged<'a> {
     tail: MutexGuard<'a, Tail>,
     file: Arc<dyn DiskFile>,
     headers: Vec<Header>,
+    /// What the producers were before this group.
+    undo: Vec<Undo>,
     now_ms: i64,
 }
 
@@ -176,6 +177,7 @@ fn stage(share: &Share) -> (Option<Staged<'_>>, Vec<Answer>) {
             tail,
             file,
             headers,
+            undo,
             now_ms,
         }),
         answers,
@@ -243,7 +245,8 @@ impl Staged<'_> {
     /// Makes the written batches part of the log, or takes the partition out of service if they are not safe.
     fn publish(mut self, outcome: Result<(), DiskError>) -> Result<(), AppendError> {
         if let Err(error) = outcome {
-            // The producers' state is now ahead of the log. Nobody will ask it: the partition has failed for good.
+            // No append asks the producers any more, but retention may still store them.
+            self.tail.producers.undo(std::mem::take(&mut self.undo));
             return Err(AppendError::Storage {
                 reason: self.core.fail(&error),
             });
@@ -259,7 +262,9 @@ impl Staged<'_> {
         }
         self.core.publish_watermark();
         let end_position = self.core.view().open.index.summary.end_position;
-        if end_position - self.tail.noted >= CHECKPOINT_BYTES || self.tail.producers.is_crowded() {
+        if end_position - self.tail.noted >= env.config.checkpoint_bytes
+            || self.tail.producers.is_crowded()
+        {
             self.note_index(end_position);
         }
         Ok(())
@@ -273,7 +278,7 @@ impl Staged<'_> {
         };
         self.tail.producers.prune(log_start, self.now_ms);
         self.tail.noted = end_position;
-        if let Err(error) = index::store_lazily(
+        if let Err(error) = index::store_note(
             self.log.env.disk.as_ref(),
             &self.core.dir,
             &index,

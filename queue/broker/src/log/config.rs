@@ -13,6 +13,9 @@ pub struct LogConfig {
     pub segment_age_max: Duration,
     /// One index entry for so many bytes: how much a read may have to walk over.
     pub index_interval_bytes: u64,
+    /// After so many bytes a partition notes its index and producers, so that a restart after a crash reads at most
+    /// this much of each: 8 MiB take 40 ms at 200 MB/s.
+    pub checkpoint_bytes: u64,
     /// Records are kept this long after their arrival. `None`: for ever.
     pub retention: Option<Duration>,
     /// A partition is kept below this. `None`: no bound.
@@ -30,6 +33,7 @@ impl Default for LogConfig {
             segment_bytes: 128 << 20,
             segment_age_max: Duration::from_secs(24 * 3600),
             index_interval_bytes: 32 << 10,
+            checkpoint_bytes: 8 << 20,
             retention: Some(Duration::from_secs(7 * 24 * 3600)),
             retention_bytes: None,
             disk_free_min_bytes: 256 << 20,

@@ -10,9 +10,10 @@
 //! producers: see `producers`
 //! ```
 //!
-//! Little endian. The file of a closed segment is synced and says what the segment must be. That of the open one is
-//! a note written now and then *after* a sync of the data it describes, itself unsynced: if a crash tears it, its
-//! checksums fail, and the segment is walked from the start instead of from `end position`.
+//! Little endian. The file is synced, and for a closed segment says what the segment must be. Beside it the open
+//! segment has `<base>.note` of the same format, written now and then *after* a sync of the data it describes and
+//! itself not synced: if a crash tears it, its checksums fail, and the segment is walked from further back. It never
+//! replaces the synced file, which may hold the only copy of what producers wrote to segments deleted since.
 
 use std::path::{Path, PathBuf};
 
@@ -20,9 +21,11 @@ use bytes::{Buf, BufMut};
 use logboom_disk::{Disk, Error as DiskError, TEMP_SUFFIX, atomic_replace, read_all};
 
 use super::batch::Header;
+use super::partition::remove_if_there;
 use super::producers::Producers;
 use super::segment::DATA_FROM;
 
+pub(super) const NOTE_EXTENSION: &str = ".note";
 const MAGIC: &[u8; 8] = b"LBINDX01";
 const HEADER_BYTES: usize = 80;
 const ENTRY_BYTES: usize = 20;
@@ -168,21 +171,40 @@ pub(super) fn store_durably(
     )
 }
 
-/// Writes the file of the open segment without waiting for the disk. What it describes must have been synced.
-pub(super) fn store_lazily(
+pub(super) fn note_path(dir: &Path, base: i64) -> PathBuf {
+    dir.join(format!("{base:020}{NOTE_EXTENSION}"))
+}
+
+/// Writes the note of the open segment without waiting for the disk. What it describes must have been synced.
+pub(super) fn store_note(
     disk: &dyn Disk,
     dir: &Path,
     index: &Index,
     producers: &Producers,
 ) -> Result<(), DiskError> {
-    let path = path(dir, index.summary.base);
-    let temp = path.with_extension(format!("index{TEMP_SUFFIX}"));
-    match disk.remove(&temp) {
-        Err(error) if !error.is_not_found() => return Err(error),
-        _ => {}
-    }
+    let path = note_path(dir, index.summary.base);
+    let temp = path.with_extension(format!("note{TEMP_SUFFIX}"));
+    remove_if_there(disk, &temp)?;
     disk.create(&temp)?.write_at(0, &encode(index, producers))?;
     disk.rename(&temp, &path)
+}
+
+/// Index and producers of the open segment, from the file or the note, whichever is further.
+pub(super) fn load_open(
+    disk: &dyn Disk,
+    dir: &Path,
+    base: i64,
+) -> Result<Option<(Index, Producers)>, DiskError> {
+    let stored = load(disk, dir, base)?;
+    let noted = load_from(disk, &note_path(dir, base), base)?;
+    Ok(match (stored, noted) {
+        (Some(stored), Some(noted))
+            if stored.0.summary.end_position >= noted.0.summary.end_position =>
+        {
+            Some(stored)
+        }
+        (stored, noted) => noted.or(stored),
+    })
 }
 
 /// Index and producers, if the file is there and whole.
@@ -191,7 +213,15 @@ pub(super) fn load(
     dir: &Path,
     base: i64,
 ) -> Result<Option<(Index, Producers)>, DiskError> {
-    match read_all(disk, &path(dir, base), FILE_BYTES_MAX) {
+    load_from(disk, &path(dir, base), base)
+}
+
+fn load_from(
+    disk: &dyn Disk,
+    path: &Path,
+    base: i64,
+) -> Result<Option<(Index, Producers)>, DiskError> {
+    match read_all(disk, path, FILE_BYTES_MAX) {
         Ok(bytes) => Ok(decode(&bytes, base)),
         Err(DiskError::NotFound { .. } | DiskError::TooLarge { .. }) => Ok(None),
         Err(error) => Err(error),

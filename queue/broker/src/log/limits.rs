@@ -18,10 +18,6 @@ pub(super) const ALLOCATE_BYTES_MIN: u64 = 1 << 20;
 /// See [`ALLOCATE_BYTES_MIN`].
 pub(super) const ALLOCATE_BYTES_MAX: u64 = 16 << 20;
 
-/// After so many bytes a partition notes its index and producers (not synced: they carry a checksum), so that a
-/// restart after a crash reads at most this much of each partition: 8 MiB take 40 ms at 200 MB/s.
-pub(super) const CHECKPOINT_BYTES: u64 = 8 << 20;
-
 /// Positions in a segment are stored in 32 bits.
 pub(super) const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 /// Below, a segment is little but its header.

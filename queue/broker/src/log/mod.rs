@@ -37,7 +37,11 @@ mod time;
 mod writer;
 
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use config::LogConfig;
 pub use error::{AppendError, LogError, ReadError};

@@ -221,6 +221,10 @@ impl Core {
         )?;
         tail.allocated = allocated;
         tail.noted = segment::DATA_FROM;
+        // If it stays, the next start removes it.
+        let _of_no_use_any_more = env
+            .disk
+            .remove(&index::note_path(&self.dir, index.summary.base));
         let mut view = self.view_mut();
         view.closed.push(Arc::new(ClosedSegment {
             dir: self.dir.clone(),

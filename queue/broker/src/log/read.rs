@@ -42,7 +42,7 @@ impl PartitionLog {
     ///
     /// At the high watermark the answer is empty; beyond, and below the log start, [`ReadError::OutOfRange`].
     pub async fn read(
-        self: &Arc<Self>,
+        &self,
         offset: i64,
         max_bytes: usize,
         at_least_one: bool,

@@ -58,12 +58,14 @@ pub(super) fn create_partition(env: &Env, dir: &Path) -> Result<Core, LogError> 
 /// The partition in `dir` after a restart. `clean`: the last process closed everything in order.
 pub(super) fn open_partition(env: &Env, dir: &Path, clean: bool) -> Result<Core, LogError> {
     let disk = env.disk.as_ref();
-    let mut bases = Vec::new();
+    let (mut bases, mut notes) = (Vec::new(), Vec::new());
     for entry in disk.list(dir)? {
         if is_left_over(&entry.name) {
             disk.remove(&dir.join(&entry.name))?;
         } else if let Some(base) = segment::base_of(&entry.name) {
             bases.push(base);
+        } else if entry.name.ends_with(index::NOTE_EXTENSION) {
+            notes.push(dir.join(&entry.name));
         }
     }
     bases.sort_unstable();
@@ -71,8 +73,9 @@ pub(super) fn open_partition(env: &Env, dir: &Path, clean: bool) -> Result<Core,
         check_creation_was_unfinished(disk, dir, &bases)?;
         return create_partition(env, dir);
     };
-    drop_deleted(disk, dir, &mut bases, state.log_start)?;
+    let dead = split_dead(dir, &mut bases, state.log_start)?;
     let mut segments = Segments::open(disk, dir, &bases)?;
+    segments.producers = inherited(disk, dir, &dead, &bases)?;
     segments.recover(env, clean)?;
     let last = segments.last();
     let view = View {
@@ -93,6 +96,15 @@ pub(super) fn open_partition(env: &Env, dir: &Path, clean: bool) -> Result<Core,
     if !clean {
         state.bump_epoch(view.end());
         state.store(disk, dir)?;
+    }
+    // A note is of use to the open segment only.
+    notes.retain(|note| *note != index::note_path(dir, last.index.summary.base));
+    notes.iter().try_for_each(|note| disk.remove(note))?;
+    if !dead.is_empty() {
+        if view.closed.is_empty() {
+            index::store_durably(disk, dir, &last.index, &segments.producers)?;
+        }
+        remove_dead(disk, dir, &dead)?;
     }
     let end_position = last.index.summary.end_position;
     let tail = Tail {
@@ -162,26 +174,43 @@ fn check_creation_was_unfinished(
     Ok(())
 }
 
-/// Takes out what a crash kept from being deleted.
-fn drop_deleted(
-    disk: &dyn Disk,
-    dir: &Path,
-    bases: &mut Vec<i64>,
-    log_start: i64,
-) -> Result<(), LogError> {
-    let Some(first) = bases
+/// Segments wholly before the log start, which a crash kept from being deleted, are taken out of `bases`.
+fn split_dead(dir: &Path, bases: &mut Vec<i64>, log_start: i64) -> Result<Vec<i64>, LogError> {
+    match bases
         .partition_point(|base| *base <= log_start)
         .checked_sub(1)
-    else {
-        return Err(damaged(
+    {
+        Some(first) => Ok(bases.drain(..first).collect()),
+        None => Err(damaged(
             &segment::path(dir, log_start),
             0,
             "the segment with the first record is missing",
-        ));
+        )),
+    }
+}
+
+/// The producers as of the first live segment, from the dead one before it: nobody else may know them any more.
+fn inherited(
+    disk: &dyn Disk,
+    dir: &Path,
+    dead: &[i64],
+    live: &[i64],
+) -> Result<Producers, LogError> {
+    let Some(last) = dead.last() else {
+        return Ok(Producers::default());
     };
-    for base in bases.drain(..first) {
-        disk.remove(&segment::path(dir, base))?;
-        remove_if_there(disk, &index::path(dir, base))?;
+    let stored = index::load(disk, dir, *last)?;
+    let adjoins = |index: &Index| live.first() == Some(&index.summary.end_offset);
+    Ok(stored
+        .filter(|(index, _)| adjoins(index))
+        .map(|(_, producers)| producers)
+        .unwrap_or_default())
+}
+
+fn remove_dead(disk: &dyn Disk, dir: &Path, dead: &[i64]) -> Result<(), LogError> {
+    for base in dead {
+        disk.remove(&segment::path(dir, *base))?;
+        remove_if_there(disk, &index::path(dir, *base))?;
     }
     Ok(())
 }
@@ -200,7 +229,7 @@ struct Segments<'a> {
     dir: &'a Path,
     /// Oldest first; never empty. Of closed ones whose index is stored only the summary is filled in.
     found: Vec<Found>,
-    /// As of the end of the log, once recovered.
+    /// Before the recovery as of the start of the first segment, after it as of the end of the last.
     producers: Producers,
 }
 
@@ -264,7 +293,13 @@ impl<'a> Segments<'a> {
     fn newest_stored(&mut self) -> Result<usize, LogError> {
         for at in (0..self.found.len()).rev() {
             let base = self.found[at].index.summary.base;
-            match index::load(self.disk, self.dir, base)? {
+            let is_last = at + 1 == self.found.len();
+            let load = if is_last {
+                index::load_open
+            } else {
+                index::load
+            };
+            match load(self.disk, self.dir, base)? {
                 Some((index, producers)) => {
                     self.found[at].index = index;
                     self.producers = producers;
@@ -354,7 +389,6 @@ impl<'a> Segments<'a> {
             Rest::Zeros => {}
             Rest::Torn => {
                 tracing::warn!(path = %found.path.display(), position = end, offset = summary.end_offset, "torn tail cut off");
-                found.file.set_len(end)?;
             }
             Rest::GoodBatchAt(good) => {
                 let reason = format!(
@@ -370,6 +404,8 @@ impl<'a> Segments<'a> {
         if clean {
             return Ok(());
         }
+        // Also when there are only zeros: on a full disk the space that was reserved is what a start needs.
+        found.file.set_len(end)?;
         rewrite_unsynced(env, found)?;
         found.file.sync_data()?;
         Ok(())

@@ -144,7 +144,10 @@ impl PartitionLog {
                 .partition_point(|closed| closed.summary.end_offset <= to);
             view.closed.drain(..count).collect()
         };
-        self.remove_files(core, &removed);
+        drop(state);
+        if self.keep_producers(core, &removed) {
+            self.remove_files(core, &removed);
+        }
         let bytes = removed
             .iter()
             .map(|closed| closed.summary.data_bytes())
@@ -154,6 +157,26 @@ impl PartitionLog {
             bytes,
             records,
         })
+    }
+
+    /// The producers are stored with the closed segments. When the last of those goes, the open one's index has to have
+    /// them first: a repeated batch must be known although its first copy is deleted. `false`: the files have to stay.
+    fn keep_producers(&self, core: &Core, removed: &[Arc<ClosedSegment>]) -> bool {
+        if removed.is_empty() || !core.view().closed.is_empty() {
+            return true;
+        }
+        let mut tail = core.tail();
+        let index = core.view().open.index.clone();
+        match index::store_durably(self.env.disk.as_ref(), &core.dir, &index, &tail.producers) {
+            Ok(()) => {
+                tail.noted = index.summary.end_position;
+                true
+            }
+            Err(error) => {
+                tracing::warn!(dir = %core.dir.display(), error = %one_line(&error), "old files stay until the next start");
+                false
+            }
+        }
     }
 
     /// The records are gone already; what stays of the files is removed at the next start.

@@ -1,8 +1,18 @@
-//! Record batches for tests, built by hand so that every field can be wrong.
+//! For tests: record batches built by hand, so that every field can be wrong, and logs on a simulated disk.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use logboom_disk::SimDisk;
+use tokio::sync::oneshot;
 
-use super::batch::HEADER_BYTES;
+use super::batch::{HEADER_BYTES, Header, whole_batches_end};
+use super::commit::{Pending, commit};
+use super::partition::{Appended, Fetched, PartitionLog};
+use super::{AppendError, LogConfig, LogError, Logs, ReadError, segment};
 
 pub(crate) struct BatchBuilder {
     values: Vec<Vec<u8>>,
@@ -95,4 +105,118 @@ fn put_varint(bytes: &mut Vec<u8>, value: i64) {
         zigzag >>= 7;
     }
     bytes.push(zigzag as u8);
+}
+
+/// Logs on a simulated disk, committed by the test itself: no thread, no chance but the seed's.
+pub(crate) struct Machine {
+    pub(crate) disk: SimDisk,
+    pub(crate) config: LogConfig,
+    /// Milliseconds.
+    pub(crate) now: Arc<AtomicI64>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Machine {
+    pub(crate) fn new(seed: u64) -> Machine {
+        let config = LogConfig {
+            segment_bytes: 8 << 10,
+            index_interval_bytes: 4 << 10,
+            checkpoint_bytes: 3 << 10,
+            retention: Some(Duration::from_millis(1000)),
+            disk_free_min_bytes: 0,
+            ..LogConfig::default()
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        Machine {
+            disk: SimDisk::new(seed),
+            config,
+            now: Arc::new(AtomicI64::new(1_000_000)),
+            runtime,
+        }
+    }
+
+    pub(crate) fn try_open(&self) -> Result<Logs, LogError> {
+        let now = self.now.clone();
+        let clock = move || now.load(Ordering::Relaxed);
+        Logs::open_with_clock(
+            Arc::new(self.disk.clone()),
+            Path::new("/queue"),
+            self.config.clone(),
+            clock,
+        )
+    }
+
+    pub(crate) fn open(&self) -> Logs {
+        self.try_open().unwrap()
+    }
+
+    pub(crate) fn read(
+        &self,
+        log: &PartitionLog,
+        offset: i64,
+        max_bytes: usize,
+    ) -> Result<Fetched, ReadError> {
+        self.runtime.block_on(log.read(offset, max_bytes, true))
+    }
+
+    /// All batches from `offset` on, each with its header.
+    pub(crate) fn read_all(
+        &self,
+        log: &PartitionLog,
+        mut offset: i64,
+    ) -> Result<Vec<(Header, Bytes)>, ReadError> {
+        let mut batches = Vec::new();
+        loop {
+            let fetched = self.read(log, offset, 5000)?;
+            if fetched.bytes.is_empty() {
+                assert_eq!(
+                    offset, fetched.high_watermark,
+                    "an empty answer below the high watermark"
+                );
+                return Ok(batches);
+            }
+            let end = whole_batches_end(&fetched.bytes, |header, batch| {
+                batches.push((*header, Bytes::copy_from_slice(batch)));
+                true
+            });
+            assert_eq!(end, fetched.bytes.len(), "a batch was cut");
+            offset = batches.last().unwrap().0.next_offset();
+        }
+    }
+
+    pub(crate) fn segment_path(&self, base: i64) -> PathBuf {
+        segment::path(Path::new("/queue/t-0"), base)
+    }
+}
+
+/// Commits one group and returns its answers in order.
+pub(crate) fn append(group: &[(&Arc<PartitionLog>, Bytes)]) -> Vec<Result<Appended, AppendError>> {
+    let (pending, answers): (Vec<_>, Vec<_>) = group
+        .iter()
+        .map(|(log, batch)| {
+            let (reply, answer) = oneshot::channel();
+            (
+                Pending {
+                    log: Arc::clone(log),
+                    batch: batch.clone(),
+                    reply,
+                    permit: None,
+                },
+                answer,
+            )
+        })
+        .unzip();
+    commit(pending, |files| {
+        files.iter().map(|file| file.sync_data()).collect()
+    });
+    answers
+        .into_iter()
+        .map(|mut answer| answer.try_recv().unwrap())
+        .collect()
+}
+
+pub(crate) fn append_one(log: &Arc<PartitionLog>, batch: Bytes) -> Result<Appended, AppendError> {
+    append(&[(log, batch)]).pop().unwrap()
 }

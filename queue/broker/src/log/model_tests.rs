@@ -1,0 +1,548 @@
+//! Random histories against a model, over a disk that crashes, fills up and fails syncs.
+//!
+//! Each seed runs a few hundred actions on three partitions: groups of appends by plain and idempotent producers (who,
+//! like real ones, repeat a batch until it is acknowledged), reads, trims, retention, full disks, failing syncs, clean
+//! restarts, kills and power cuts at any step, also in the middle of a recovery. After each restart:
+//!
+//! * every acknowledged batch from the log start on is there, in order, byte for byte, at its offset;
+//! * what is there besides was attempted and never answered; from then on it counts like the rest, since readers see it;
+//! * offsets never went back, the log start neither;
+//! * no idempotent batch is there twice.
+//!
+//! `LOGBOOM_SEEDS=5000 cargo test -p logboom-broker random_histories` runs more seeds; `LOGBOOM_SEED=7` one.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use logboom_disk::Disk;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::batch::{Header, place};
+use super::testing::{BatchBuilder, Machine, append};
+use super::{AppendError, Logs, PartitionLog};
+
+const PARTITIONS: i32 = 3;
+const PRODUCERS: usize = 4;
+const ACTIONS: usize = 120;
+const DEFAULT_SEEDS: u64 = 400;
+
+#[test]
+fn random_histories_keep_what_was_acknowledged_and_nothing_twice() {
+    let number = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .map(|text| text.parse::<u64>().unwrap())
+    };
+    let seeds = match number("LOGBOOM_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("LOGBOOM_SEEDS").unwrap_or(DEFAULT_SEEDS),
+    };
+    let mut totals = Totals::default();
+    for seed in seeds {
+        let outcome = std::panic::catch_unwind(|| History::new(seed).run());
+        match outcome {
+            Ok(one) => totals.add(&one),
+            Err(panic) => {
+                eprintln!("failed with LOGBOOM_SEED={seed}");
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+    println!("{totals:?}");
+    // A model that never meets what it is for proves nothing.
+    if totals.histories >= DEFAULT_SEEDS {
+        let Totals {
+            acked,
+            duplicates,
+            full,
+            failed,
+            crashes,
+            found_unanswered,
+            trims,
+            rolls,
+            ..
+        } = totals;
+        for count in [
+            acked,
+            duplicates,
+            full,
+            failed,
+            crashes,
+            found_unanswered,
+            trims,
+            rolls,
+        ] {
+            assert!(count > 100, "{totals:?}");
+        }
+    }
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Totals {
+    histories: u64,
+    acked: u64,
+    duplicates: u64,
+    full: u64,
+    failed: u64,
+    crashes: u64,
+    found_unanswered: u64,
+    trims: u64,
+    rolls: u64,
+    read_batches: u64,
+}
+
+impl Totals {
+    fn add(&mut self, other: &Totals) {
+        self.histories += other.histories;
+        self.acked += other.acked;
+        self.duplicates += other.duplicates;
+        self.full += other.full;
+        self.failed += other.failed;
+        self.crashes += other.crashes;
+        self.found_unanswered += other.found_unanswered;
+        self.trims += other.trims;
+        self.rolls += other.rolls;
+        self.read_batches += other.read_batches;
+    }
+}
+
+/// What one partition must have.
+#[derive(Default)]
+struct Model {
+    /// By base offset; the bytes without leader epoch.
+    batches: BTreeMap<i64, Bytes>,
+    log_start: i64,
+    /// A trim that was not answered may be done or not.
+    log_start_max: i64,
+    end: i64,
+    /// Sent and neither acknowledged nor refused for good: may turn up after a restart.
+    unanswered: Vec<Bytes>,
+    epoch: i32,
+}
+
+/// Sends one batch at a time to its partition, again and again until it is acknowledged.
+struct Producer {
+    partition: usize,
+    sequence: i32,
+    current: Option<Bytes>,
+    last_acked: Option<(Bytes, i64)>,
+}
+
+struct History {
+    machine: Machine,
+    chance: StdRng,
+    logs: Option<Logs>,
+    models: Vec<Model>,
+    producers: Vec<Producer>,
+    batches_made: u64,
+    totals: Totals,
+}
+
+impl History {
+    fn new(seed: u64) -> History {
+        let mut chance = StdRng::seed_from_u64(seed.wrapping_mul(0x9e37_79b9));
+        let producers = (0..PRODUCERS)
+            .map(|_| Producer {
+                partition: chance.random_range(0..PARTITIONS as usize),
+                // Some wrap around soon.
+                sequence: if chance.random_bool(0.5) {
+                    0
+                } else {
+                    i32::MAX - chance.random_range(0..20)
+                },
+                current: None,
+                last_acked: None,
+            })
+            .collect();
+        let machine = Machine::new(seed);
+        let logs = machine.open();
+        for partition in 0..PARTITIONS {
+            logs.create("t", partition).unwrap();
+        }
+        History {
+            machine,
+            chance,
+            logs: Some(logs),
+            models: (0..PARTITIONS).map(|_| Model::default()).collect(),
+            producers,
+            batches_made: 0,
+            totals: Totals {
+                histories: 1,
+                ..Totals::default()
+            },
+        }
+    }
+
+    fn run(mut self) -> Totals {
+        for _ in 0..ACTIONS {
+            self.machine
+                .now
+                .fetch_add(self.chance.random_range(0..100), Ordering::Relaxed);
+            match self.chance.random_range(0..100) {
+                0..55 => self.append(),
+                55..70 => self.read(),
+                70..75 => self.trim(),
+                75..80 => self.retain(),
+                80..84 => {
+                    let room = self.chance.random_range(0..40_000);
+                    self.machine
+                        .disk
+                        .set_capacity(Some(self.machine.disk.used_bytes() + room));
+                }
+                84..88 => self.machine.disk.set_capacity(None),
+                88..90 => self.machine.disk.fail_syncs(300),
+                90..94 => self
+                    .machine
+                    .disk
+                    .stop_after(self.chance.random_range(0..30)),
+                _ => self.restart(),
+            }
+        }
+        self.restart();
+        self.read();
+        self.totals
+    }
+
+    fn log(&self, partition: usize) -> Arc<PartitionLog> {
+        self.logs
+            .as_ref()
+            .unwrap()
+            .get("t", partition as i32)
+            .unwrap()
+    }
+
+    fn append(&mut self) {
+        let mut group: Vec<(Arc<PartitionLog>, Bytes, Option<usize>)> = Vec::new();
+        for _ in 0..self.chance.random_range(1..6) {
+            let producer = self.chance.random_range(0..PRODUCERS * 2);
+            if producer >= PRODUCERS {
+                let partition = self.chance.random_range(0..PARTITIONS as usize);
+                group.push((self.log(partition), self.batch((-1, -1, -1)), None));
+            } else if group.iter().all(|(_, _, other)| *other != Some(producer)) {
+                let (batch, partition) = self.next_of(producer);
+                group.push((self.log(partition), batch, Some(producer)));
+            }
+        }
+        for (log, batch, _) in &group {
+            self.models[log.partition() as usize]
+                .unanswered
+                .push(without_epoch(batch, 0));
+        }
+        let borrowed: Vec<_> = group
+            .iter()
+            .map(|(log, batch, _)| (log, batch.clone()))
+            .collect();
+        let answers = append(&borrowed);
+        for ((log, batch, producer), answer) in group.into_iter().zip(answers) {
+            self.take_answer(log.partition() as usize, &batch, producer, answer);
+        }
+        for (partition, model) in self.models.iter().enumerate() {
+            assert_eq!(
+                self.log(partition).high_watermark(),
+                model.end,
+                "partition {partition}: only what is acknowledged shows"
+            );
+        }
+    }
+
+    /// A new batch, the one that waits for its acknowledgement, or sometimes one that is acknowledged already.
+    fn next_of(&mut self, number: usize) -> (Bytes, usize) {
+        let partition = self.producers[number].partition;
+        if let Some((batch, _)) = self.producers[number]
+            .last_acked
+            .clone()
+            .filter(|_| self.chance.random_bool(0.2))
+        {
+            return (batch, partition);
+        }
+        if self.producers[number].current.is_none() {
+            let batch = self.batch((number as i64, 0, self.producers[number].sequence));
+            self.producers[number].current = Some(batch);
+        }
+        (self.producers[number].current.clone().unwrap(), partition)
+    }
+
+    fn batch(&mut self, (id, epoch, sequence): (i64, i16, i32)) -> Bytes {
+        let records = self.chance.random_range(1..4);
+        let values: Vec<Vec<u8>> = (0..records)
+            .map(|_| {
+                self.batches_made += 1;
+                let mut value = self.batches_made.to_be_bytes().to_vec();
+                // Zeros, so that sectors of a batch can look like reserved space.
+                value.resize(
+                    8 + self.chance.random_range(0..1500),
+                    if self.chance.random_bool(0.5) { 0 } else { 7 },
+                );
+                value
+            })
+            .collect();
+        let timestamp = self.machine.now.load(Ordering::Relaxed) - self.chance.random_range(0..50);
+        BatchBuilder::new(&values)
+            .timestamp(timestamp)
+            .producer(id, epoch, sequence)
+            .build()
+    }
+
+    fn take_answer(
+        &mut self,
+        partition: usize,
+        batch: &Bytes,
+        producer: Option<usize>,
+        answer: Result<super::Appended, AppendError>,
+    ) {
+        let model = &mut self.models[partition];
+        match answer {
+            Ok(appended) => {
+                let header = Header::parse(batch).unwrap();
+                let placed = without_epoch(batch, appended.base_offset);
+                let unplaced = without_epoch(batch, 0);
+                model.unanswered.retain(|sent| *sent != unplaced);
+                if appended.duplicate {
+                    self.totals.duplicates += 1;
+                    let stored = model.batches.get(&appended.base_offset);
+                    assert!(
+                        stored.is_some_and(|stored| *stored == placed)
+                            || appended.base_offset < model.log_start_max,
+                        "a duplicate of something that is not there: {appended:?}, {:?} {:?}, log start {}..{}, end {}",
+                        stored.map(|stored| Header::parse(stored)),
+                        Header::parse(batch),
+                        model.log_start,
+                        model.log_start_max,
+                        model.end
+                    );
+                } else {
+                    self.totals.acked += 1;
+                    assert_eq!(appended.base_offset, model.end, "offsets have no holes");
+                    model.end += i64::from(header.count);
+                    model.batches.insert(appended.base_offset, placed);
+                }
+                if let Some(producer) = producer.map(|number| &mut self.producers[number]) {
+                    if producer.current.as_ref() == Some(batch) {
+                        producer.current = None;
+                        producer.sequence =
+                            super::batch::sequence_after(header.base_sequence, header.count);
+                        producer.last_acked = Some((batch.clone(), appended.base_offset));
+                    } else {
+                        let (_, offset) = producer.last_acked.as_ref().unwrap();
+                        assert!(
+                            appended.duplicate && appended.base_offset == *offset,
+                            "an old batch was stored again: {appended:?}, first at {offset}, log start {}, producer {:?}",
+                            model.log_start,
+                            header
+                        );
+                    }
+                }
+            }
+            Err(AppendError::StorageFull) => self.totals.full += 1,
+            Err(AppendError::Storage { .. }) => self.totals.failed += 1,
+            Err(error) => panic!("a well-behaved producer was refused: {error}"),
+        }
+    }
+
+    fn read(&mut self) {
+        for partition in 0..self.models.len() {
+            let log = self.log(partition);
+            let model = &self.models[partition];
+            let log_start = log.log_start();
+            let from = self.chance.random_range(log_start..=model.end);
+            // Reading needs nothing that a stopped or full disk would refuse.
+            let found = self.machine.read_all(&log, from).unwrap();
+            let expected: Vec<(&i64, &Bytes)> = model
+                .batches
+                .iter()
+                .filter(|(_, batch)| Header::parse(batch).unwrap().last_offset() >= from)
+                .collect();
+            assert_eq!(
+                found.len(),
+                expected.len(),
+                "partition {partition} from {from}"
+            );
+            for ((header, bytes), (offset, batch)) in found.iter().zip(expected) {
+                assert_eq!(
+                    (
+                        header.base_offset,
+                        &without_epoch(bytes, header.base_offset)
+                    ),
+                    (*offset, batch)
+                );
+            }
+            self.totals.read_batches += found.len() as u64;
+            self.look_up_times(&log, partition);
+        }
+    }
+
+    /// By time, the answer must be that of a scan.
+    fn look_up_times(&mut self, log: &PartitionLog, partition: usize) {
+        let now = self.machine.now.load(Ordering::Relaxed);
+        let timestamp = now - self.chance.random_range(0..3000);
+        let log_start = log.log_start();
+        let scanned = self.models[partition].batches.values().find_map(|batch| {
+            let header = Header::parse(batch).unwrap();
+            (header.max_timestamp >= timestamp && header.last_offset() >= log_start)
+                .then_some((header.base_offset.max(log_start), header.max_timestamp))
+        });
+        assert_eq!(
+            log.offset_for_time(timestamp).unwrap(),
+            scanned,
+            "partition {partition}, time {timestamp}"
+        );
+    }
+
+    fn trim(&mut self) {
+        let partition = self.chance.random_range(0..self.models.len());
+        let to = self.chance.random_range(0..=self.models[partition].end);
+        let outcome = self.log(partition).delete_before(to).map(|_log_start| ());
+        self.after_trim(partition, to, outcome.is_ok());
+    }
+
+    fn retain(&mut self) {
+        let partition = self.chance.random_range(0..self.models.len());
+        let keep_from = self.chance.random_range(0..=self.models[partition].end);
+        let log = self.log(partition);
+        let before = log.log_start();
+        let now = self.machine.now.load(Ordering::Relaxed) + self.chance.random_range(0..2000);
+        match log.apply_retention(now, keep_from) {
+            Ok(removed) => {
+                assert!(
+                    log.log_start() <= keep_from.max(before),
+                    "retention deleted what somebody has to read"
+                );
+                assert_eq!(removed.records as i64, log.log_start() - before);
+                self.after_trim(partition, log.log_start(), true);
+            }
+            Err(_) => self.after_trim(partition, keep_from, false),
+        }
+    }
+
+    fn after_trim(&mut self, partition: usize, to: i64, answered: bool) {
+        let log_start = self.log(partition).log_start();
+        let model = &mut self.models[partition];
+        model.log_start_max = model.log_start_max.max(to);
+        if answered {
+            self.totals.trims += 1;
+            assert!(log_start >= to);
+        }
+        model.log_start = log_start;
+        model.forget_trimmed();
+    }
+
+    fn restart(&mut self) {
+        let logs = self.logs.take().unwrap();
+        let may_be_clean = match self.chance.random_range(0..4) {
+            0 => {
+                // After an error the mark may be there or not; if it is, all before it is done.
+                let _either_way = logs.close();
+                true
+            }
+            _ => false,
+        };
+        drop(logs);
+        self.machine.disk.set_capacity(None);
+        if self.chance.random_bool(0.7) {
+            self.crash();
+        } else {
+            // The process was killed; the machine, and what its kernel remembers, goes on.
+            self.machine.disk.heal();
+        }
+        while self.chance.random_bool(0.3) {
+            // Power fails again in the middle of the recovery. What it showed must not be gone afterwards.
+            self.machine
+                .disk
+                .stop_after(self.chance.random_range(0..40));
+            drop(self.machine.try_open());
+            self.crash();
+        }
+        let logs = self.machine.open();
+        for entry in self.machine.disk.list(Path::new("/queue/t-0")).unwrap() {
+            self.totals.rolls += u64::from(entry.name.ends_with(".log"));
+        }
+        self.logs = Some(logs);
+        for partition in 0..self.models.len() {
+            self.compare_after_restart(partition, may_be_clean);
+        }
+    }
+
+    fn crash(&mut self) {
+        self.totals.crashes += 1;
+        self.machine.disk.crash();
+    }
+
+    fn compare_after_restart(&mut self, partition: usize, may_be_clean: bool) {
+        let log = self.log(partition);
+        assert_eq!(log.failure(), None, "partition {partition} is refused");
+        let found = self.machine.read_all(&log, log.log_start()).unwrap();
+        let model = &mut self.models[partition];
+        assert!(
+            (model.log_start..=model.log_start_max).contains(&log.log_start()),
+            "partition {partition}: log start"
+        );
+        assert!(
+            log.high_watermark() >= model.end,
+            "partition {partition}: {} < {}",
+            log.high_watermark(),
+            model.end
+        );
+        assert!(
+            log.leader_epoch() >= model.epoch + i32::from(!may_be_clean),
+            "partition {partition}: epoch"
+        );
+        model.epoch = log.leader_epoch();
+        model.log_start = log.log_start();
+        model.log_start_max = log.log_start();
+        model.forget_trimmed();
+        let mut expected = model.batches.clone().into_iter();
+        let mut unique = HashSet::new();
+        for (header, bytes) in &found {
+            let offset = header.base_offset;
+            let bytes = without_epoch(bytes, offset);
+            assert!(
+                header.producer_id < 0 || unique.insert((header.producer_id, header.base_sequence)),
+                "twice in partition {partition}"
+            );
+            match expected.next() {
+                Some(known) => assert_eq!(known, (offset, bytes), "partition {partition}"),
+                None => {
+                    assert_eq!(offset, model.end, "partition {partition}");
+                    let sent = without_epoch(&bytes, 0);
+                    let place = model
+                        .unanswered
+                        .iter()
+                        .position(|unanswered| *unanswered == sent);
+                    model
+                        .unanswered
+                        .remove(place.expect("a batch that nobody sent"));
+                    model.end = header.next_offset();
+                    model.batches.insert(offset, bytes);
+                    self.totals.found_unanswered += 1;
+                }
+            }
+        }
+        assert_eq!(
+            expected.next(),
+            None,
+            "partition {partition}: an acknowledged batch is gone"
+        );
+        assert_eq!(log.high_watermark(), model.end, "partition {partition}");
+        // What was not found now can never turn up any more.
+        model.unanswered.clear();
+    }
+}
+
+impl Model {
+    fn forget_trimmed(&mut self) {
+        let log_start = self.log_start;
+        self.batches
+            .retain(|_, batch| Header::parse(batch).unwrap().last_offset() >= log_start);
+    }
+}
+
+/// For comparing: the leader epoch is the log's to choose.
+fn without_epoch(batch: &Bytes, base_offset: i64) -> Bytes {
+    let mut bytes = batch.to_vec();
+    place(&mut bytes, base_offset, 0);
+    bytes.into()
+}
