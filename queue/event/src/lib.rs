@@ -20,6 +20,7 @@ pub mod limits;
 mod parse;
 mod record;
 mod source;
+mod span;
 mod time;
 pub mod token;
 
@@ -31,3 +32,4 @@ pub use id::EventId;
 pub use level::Level;
 pub use record::{Context, Origin, Record};
 pub use source::SourceId;
+pub use span::{Span, SpanEvent, SpanKind, SpanLink, SpanStatus};

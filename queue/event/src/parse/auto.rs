@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     cursor::Cursor,
+    event::Body,
     limits::NAME_BYTES_MAX,
     time::{Clock, scan},
 };
@@ -41,7 +42,9 @@ pub(super) fn parse(line: &[u8], clock: &Clock, parsed: &mut Parsed) {
         }
         None => false,
     };
-    if !known {
+    // A time and nothing behind it is the message itself.
+    let empty = matches!(&parsed.body, Some(Body::Raw(range)) if range.is_empty());
+    if !known || empty {
         parsed.body_from(line, 0);
     }
 }
@@ -202,4 +205,186 @@ fn prefixed(line: &[u8], mut cursor: Cursor<'_>, clock: &Clock, parsed: &mut Par
     parsed.time_ns = Some(instant);
     after_time(line, cursor, Layout::Usual, clock, parsed);
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::level::Level;
+
+    /// Time, level, host, program and body of a line, blank where there is none.
+    fn read(line: &str) -> [String; 5] {
+        let mut parsed = Parsed::default();
+        let arrival_ns = 1_767_225_600_000_000_000;
+        parse(line.as_bytes(), &Clock::new(arrival_ns, None), &mut parsed);
+        let time = parsed
+            .time_ns
+            .map(|ns| jiff::Timestamp::from_nanosecond(ns.into()).unwrap());
+        let body = match parsed.body {
+            Some(Body::Raw(range)) => line[range].to_owned(),
+            Some(Body::Owned(text)) => text,
+            None => line.to_owned(),
+        };
+        [
+            time.map(|time| time.to_string()).unwrap_or_default(),
+            parsed.level.map_or("", Level::as_str).to_owned(),
+            parsed.host.unwrap_or_default(),
+            parsed.program.unwrap_or_default(),
+            body,
+        ]
+    }
+
+    #[test]
+    fn lines_of_everyday_programs_are_known() {
+        let day = "2006-01-02T15:04:05Z";
+        let cases = [
+            (
+                "2006-01-02T15:04:05+00:00 db1 sshd[7]: Accepted",
+                day,
+                "",
+                "db1",
+                "sshd",
+                "Accepted",
+            ),
+            (
+                "2006-01-02T15:04:05+00:00 INFO it: works",
+                day,
+                "info",
+                "",
+                "",
+                "it: works",
+            ),
+            (
+                "2006-01-02T15:04:05Z Connection failed: x",
+                day,
+                "",
+                "",
+                "",
+                "Connection failed: x",
+            ),
+            (
+                "[2006-01-02T15:04:05Z WARN  app::db] slow",
+                day,
+                "warn",
+                "",
+                "",
+                "slow",
+            ),
+            (
+                "[2006-01-02 15:04:05] prod.ERROR: x",
+                day,
+                "",
+                "",
+                "",
+                "prod.ERROR: x",
+            ),
+            (
+                "INFO 2006-01-02 15:04:05,000 up",
+                "2006-01-02T15:04:05Z",
+                "info",
+                "",
+                "",
+                "up",
+            ),
+            ("ERROR: it broke", "", "error", "", "", "it broke"),
+            ("[WARNING] deprecated", "", "warn", "", "", "deprecated"),
+            ("Error: it broke", "", "", "", "", "Error: it broke"),
+            ("Error opening it", "", "", "", "", "Error opening it"),
+            (
+                "I0102 15:04:05.500000   12 f.go:7] hm",
+                "2025-01-02T15:04:05.5Z",
+                "info",
+                "",
+                "",
+                "hm",
+            ),
+            (
+                "E20060102 15:04:05.000000 12 f.cc:7] hm",
+                day,
+                "error",
+                "",
+                "",
+                "hm",
+            ),
+            (
+                "10.0.0.7 - frank [02/Jan/2006:15:04:05 +0000] \"GET /\"",
+                day,
+                "",
+                "",
+                "",
+                "10.0.0.7 - frank [02/Jan/2006:15:04:05 +0000] \"GET /\"",
+            ),
+            ("web-1  | 2006-01-02 15:04:05 up", day, "", "", "", "up"),
+            (
+                "update-alternatives 2006-01-02 15:04:05: run",
+                day,
+                "",
+                "",
+                "",
+                "run",
+            ),
+            (
+                "Start-Date: 2006-01-02  15:04:05",
+                day,
+                "",
+                "",
+                "",
+                "Start-Date: 2006-01-02  15:04:05",
+            ),
+            (
+                "ts=2006-01-02T15:04:05Z level=warn msg=slow",
+                day,
+                "warn",
+                "",
+                "",
+                "slow",
+            ),
+            (
+                "2006-01-02T15:04:05Z level=warn n=1",
+                day,
+                "warn",
+                "",
+                "",
+                "level=warn n=1",
+            ),
+            (
+                "<11>1 2006-01-02T15:04:05Z h app - - - hm",
+                day,
+                "error",
+                "h",
+                "app",
+                "hm",
+            ),
+            (
+                "{\"time\":\"2006-01-02T15:04:05Z\",\"msg\":\"hm\"}",
+                day,
+                "",
+                "",
+                "",
+                "hm",
+            ),
+            ("{not json", "", "", "", "", "{not json"),
+            ("\u{feff}2006-01-02 15:04:05 up", day, "", "", "", "up"),
+            (
+                "    at com.example.Main(Main.java:7)",
+                "",
+                "",
+                "",
+                "",
+                "at com.example.Main(Main.java:7)",
+            ),
+            (
+                "KERNDTLB 1136214245 2006.01.02 n1 2006-01-02-07.04.05.1 n1 RAS KERNEL FATAL tlb",
+                day,
+                "fatal",
+                "n1",
+                "",
+                "tlb",
+            ),
+            ("", "", "", "", "", ""),
+        ];
+        for (line, time, level, host, program, body) in cases {
+            assert_eq!(read(line), [time, level, host, program, body], "{line}");
+        }
+    }
 }

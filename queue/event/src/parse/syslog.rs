@@ -175,7 +175,9 @@ pub(super) fn header_if_plain(line: &[u8], mut cursor: Cursor<'_>, parsed: &mut 
     let is_host = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     cursor.skip(1);
     let mut ahead = cursor;
-    if !host.iter().all(is_host) || tag(&mut ahead).is_none() {
+    // `… INFO name: message` has the form too.
+    let is_level = Level::from_word(host).is_some();
+    if is_level || !host.iter().all(is_host) || tag(&mut ahead).is_none() {
         return false;
     }
     parsed.host = Some(text(host));
