@@ -1,0 +1,284 @@
+//! Searching a snapshot: the exact number of matches, their histogram, and one page of them in the
+//! total order (time, then id).
+//!
+//! A query is planned per split and hot segment ([`plan`]), run in one pass over each ([`scan`]), and
+//! verified with the oracle where the index alone cannot tell. The answer is what a scan of
+//! all lines would give; where the time budget ends first it says so (`complete: false`) and
+//! gives no total. Blocking work: callers run it off the async threads.
+
+mod cursor;
+mod docs;
+mod error;
+mod histogram;
+mod hit;
+mod limits;
+mod plan;
+mod scan;
+mod steady;
+pub(crate) mod stored;
+mod terms;
+#[cfg(test)]
+mod tests;
+pub(crate) mod tokenizer;
+mod top;
+
+use std::time::{Duration, Instant};
+
+use logboom_event::Event;
+use logboom_query::Query;
+use serde::{Deserialize, Serialize};
+use tantivy::DocAddress;
+
+pub use self::cursor::Order;
+use self::cursor::Place;
+pub use self::error::{IndexError, RequestError, SearchError};
+use self::histogram::Counts;
+pub use self::histogram::Histogram;
+pub use self::hit::Hit;
+use self::scan::{Encoded, Outcome, Part, Scan};
+use self::stored::{Decoder, StoredError};
+use self::top::{Found, Top};
+use crate::catalog::Snapshot;
+use crate::schema::Schema;
+
+/// The indexes of this process, by name.
+const INDEXES: [&str; 1] = ["logs"];
+
+/// What to search for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SearchRequest {
+    /// A filter; empty matches everything.
+    pub q: String,
+    /// First nanosecond; no bound when absent.
+    pub from_ns: Option<i64>,
+    /// First nanosecond that is too late.
+    pub to_ns: Option<i64>,
+    /// Hits of the page; 0 only counts.
+    pub limit: usize,
+    pub order: Order,
+    /// `next` of the page before.
+    pub cursor: Option<String>,
+    /// Number of buckets, when a histogram is wanted.
+    pub histogram: Option<usize>,
+    pub index: Option<String>,
+}
+
+impl Default for SearchRequest {
+    fn default() -> SearchRequest {
+        SearchRequest {
+            q: String::new(),
+            from_ns: None,
+            to_ns: None,
+            limit: 100,
+            order: Order::Newest,
+            cursor: None,
+            histogram: None,
+            index: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SearchResponse {
+    /// Matches within the time range, on all pages; `null` when not all could be counted.
+    pub total: Option<u64>,
+    /// False when the time budget ended first, or not all partitions have been read yet.
+    pub complete: bool,
+    pub hits: Vec<Hit>,
+    pub took_ms: u64,
+    /// Cursor of the next page, if there is one.
+    pub next: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub histogram: Option<Histogram>,
+}
+
+/// How long a search may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    deadline: Instant,
+}
+
+impl Budget {
+    pub fn within(time: Duration) -> Budget {
+        Budget {
+            deadline: Instant::now() + time,
+        }
+    }
+}
+
+/// Answers one request from one snapshot.
+pub fn execute(
+    snapshot: &Snapshot,
+    request: &SearchRequest,
+    budget: Budget,
+) -> Result<SearchResponse, SearchError> {
+    let begun = Instant::now();
+    let query = logboom_query::parse(&request.q)?;
+    let after = check(request, &query)?;
+    let (from_ns, to_ns) = (
+        request.from_ns.unwrap_or(i64::MIN),
+        request.to_ns.unwrap_or(i64::MAX),
+    );
+    let schema = Schema::logs();
+    let mut parts = parts(snapshot)?;
+    let counts = request.histogram.map(|buckets| {
+        // Without bounds the histogram spans what there is.
+        let first_ns = request
+            .from_ns
+            .or(parts.iter().map(|part| part.first_ns).min())
+            .unwrap_or(0);
+        let last_ns = parts
+            .iter()
+            .map(|part| part.last_ns)
+            .max()
+            .map(|last| last.saturating_add(1));
+        let end_ns = request.to_ns.or(last_ns).unwrap_or(first_ns).max(first_ns);
+        Counts::new(first_ns, end_ns, buckets)
+    });
+    // The likeliest hits first: later parts then rarely beat them, and a search that runs out of time has these.
+    match request.order {
+        Order::Newest => parts.sort_by_key(|part| std::cmp::Reverse(part.last_ns)),
+        Order::Oldest => parts.sort_by_key(|part| part.first_ns),
+    }
+    let mut scan = Scan {
+        schema: &schema,
+        query: &query,
+        range: from_ns..to_ns,
+        order: request.order,
+        after,
+        deadline: budget.deadline,
+        total: 0,
+        // One more than the page: tells whether there is a next one.
+        top: Top::new(
+            request.order,
+            if request.limit == 0 {
+                0
+            } else {
+                request.limit + 1
+            },
+        ),
+        counts,
+        decoder: Decoder::default(),
+    };
+    let mut in_time = true;
+    for (number, part) in parts.iter().enumerate() {
+        if scan.part(number, part)? == Outcome::OutOfTime {
+            in_time = false;
+            break;
+        }
+    }
+    let Scan {
+        total,
+        top,
+        counts,
+        mut decoder,
+        ..
+    } = scan;
+    let (hits, next) = page(&parts, top.into_sorted(), request, &mut decoder)?;
+    let complete = in_time && snapshot.complete;
+    Ok(SearchResponse {
+        total: complete.then_some(total),
+        complete,
+        hits,
+        took_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        // Behind an unfinished page there may be hits that belong on it.
+        next: next
+            .filter(|_| in_time)
+            .map(|place| cursor::encode(request.order, place)),
+        histogram: counts.map(Counts::finish),
+    })
+}
+
+/// Refuses what cannot be honoured; gives the place that the page begins after.
+fn check(request: &SearchRequest, query: &Query) -> Result<Option<Place>, RequestError> {
+    if request.limit > limits::LIMIT_MAX {
+        return Err(RequestError::Limit {
+            found: request.limit,
+            max: limits::LIMIT_MAX,
+        });
+    }
+    if let Some(found) = request
+        .histogram
+        .filter(|buckets| !(1..=limits::BUCKETS_MAX).contains(buckets))
+    {
+        return Err(RequestError::Buckets {
+            found,
+            max: limits::BUCKETS_MAX,
+        });
+    }
+    if let (Some(from), Some(to)) = (request.from_ns, request.to_ns)
+        && from >= to
+    {
+        return Err(RequestError::EmptyRange);
+    }
+    let index = match (&query.index, &request.index) {
+        (Some(query), Some(request)) if query != request => {
+            return Err(RequestError::TwoIndexes {
+                query: query.clone(),
+                request: request.clone(),
+            });
+        }
+        (Some(name), _) | (None, Some(name)) => name,
+        (None, None) => INDEXES[0],
+    };
+    if !INDEXES.contains(&index) {
+        let known = INDEXES.map(|name| format!("`{name}`")).join(", ");
+        return Err(RequestError::UnknownIndex {
+            name: index.to_owned(),
+            known,
+        });
+    }
+    let Some(text) = &request.cursor else {
+        return Ok(None);
+    };
+    cursor::decode(request.order, text)
+        .map(Some)
+        .ok_or(RequestError::Cursor)
+}
+
+fn parts(snapshot: &Snapshot) -> Result<Vec<Part<'_>>, SearchError> {
+    let mut parts = Vec::with_capacity(snapshot.splits.len() + snapshot.hot.len());
+    for split in &snapshot.splits {
+        let (first_ns, last_ns) = (*split.time_range.start(), *split.time_range.end());
+        parts.push(Part {
+            searcher: &split.searcher,
+            first_ns,
+            last_ns,
+        });
+    }
+    for searcher in &snapshot.hot {
+        if let Some((first_ns, last_ns)) = scan::time_bounds(searcher)? {
+            parts.push(Part {
+                searcher,
+                first_ns,
+                last_ns,
+            });
+        }
+    }
+    Ok(parts)
+}
+
+/// Rebuilds the page's events; the place of its last one when more follow.
+fn page(
+    parts: &[Part<'_>],
+    found: Vec<Found>,
+    request: &SearchRequest,
+    decoder: &mut Decoder,
+) -> Result<(Vec<Hit>, Option<Place>), SearchError> {
+    let mut hits = Vec::with_capacity(found.len().min(request.limit));
+    let (mut bytes, mut last) = (0, None);
+    for found in &found {
+        if hits.len() == request.limit || bytes >= limits::PAGE_BYTES_MAX {
+            return Ok((hits, last));
+        }
+        let address = DocAddress::new(found.segment, found.doc);
+        let Encoded(encoded) = parts[found.part].searcher.doc(address)?;
+        let record = decoder.decode(&encoded.ok_or(StoredError::Missing)?, found.place.id)?;
+        let event = Event::parse(&record);
+        bytes += record.value.len();
+        hits.push(Hit::new(&record, &event, found.place.id));
+        last = Some(found.place);
+    }
+    Ok((hits, None))
+}
