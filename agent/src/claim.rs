@@ -16,7 +16,7 @@ use crate::checkpoint::Stage;
 use crate::content::{Content, Stat};
 use crate::discover::Found;
 use crate::error::Error;
-use crate::identity::{Guard, Head, bytes_before, names_are_related};
+use crate::identity::{Guard, Head, bytes_before};
 use crate::limits::{COPY_WAIT, HEAD_BYTES, SMALL_COPY_WAIT};
 use crate::sink::Sink;
 use crate::tail::Tailer;
@@ -128,8 +128,7 @@ impl<S: Sink> Tailer<S> {
             .filter(|source| {
                 !source.saved.head.0.is_empty()
                     && source.saved.head.agrees_with(head)
-                    && (names_are_related(&found.path, &source.saved.first_path)
-                        || names_are_related(&found.path, &source.saved.path))
+                    && source.is_named_like(&found.path)
             })
             .map(|source| source.saved.id)
             .collect();
@@ -167,7 +166,9 @@ impl<S: Sink> Tailer<S> {
                 let shared = length.bytes.min(original_length);
                 let equal = bytes_before(content, shared)? == bytes_before(original, shared)?;
                 let for_good = length.bytes >= HEAD_BYTES as u64 && length.bytes <= original_length;
-                wait |= equal && (for_good || patient);
+                // An original that was deleted is read to its end first; then its copy goes on.
+                let deleted = std::fs::symlink_metadata(&source.saved.path).is_err();
+                wait |= equal && (for_good || patient || deleted);
                 shipped |= equal && for_good && length.bytes <= need;
             } else if length.bytes >= need {
                 // A short file deleted and written anew under its name is more likely than one saved
@@ -190,6 +191,25 @@ impl<S: Sink> Tailer<S> {
         })
     }
 
+    /// Makes sure that the sources whose copy this may be still have their files. One whose file holds
+    /// something else by now must give it up first: otherwise both the file and its copy would be new.
+    pub(crate) fn prove_originals_of(&mut self, found: &Found, now_ms: u64) -> Result<(), Error> {
+        let related: Vec<SourceId> = self
+            .sources
+            .values()
+            .filter(|source| source.is_bound() && source.is_named_like(&found.path))
+            .map(|source| source.saved.id)
+            .collect();
+        for id in related {
+            // Trouble with the file is told when it is read.
+            if !self.is_whole(id, now_ms).unwrap_or(true) && self.sources[&id].content.is_some() {
+                let size = self.sources[&id].size;
+                self.orphan(id, size, now_ms)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether a source's file still holds all that was read of it. Finding that it does not ends the
     /// source's hold on it, here and now: a copy cannot wait for the next read of the original.
     fn is_whole(&mut self, id: SourceId, now_ms: u64) -> std::io::Result<bool> {
@@ -208,7 +228,7 @@ impl<S: Sink> Tailer<S> {
             }
         }
         let content = source.content.as_mut().expect("it was just opened");
-        let whole = Head::read(content)?.agrees_with(&source.saved.head)
+        let whole = Head::read(content)?.0.starts_with(&source.saved.head.0)
             && Guard::read(content, source.sent)? == Some(source.sent_guard);
         if !whole {
             debug!(source = %id, now_ms, "the original of a copy is not whole any more");

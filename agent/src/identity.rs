@@ -73,12 +73,14 @@ pub(crate) fn bytes_before(content: &mut Content, offset: u64) -> io::Result<Opt
 }
 
 /// Whether a file called `name` may be a rotated or saved copy of one called `of`: the name of the
-/// other stands in it as a whole (`app.log` in `app.log.1`, `app.log-20260101.gz`, `old-app.log`), or
-/// its stem and extension do, with something put between (`app-20260101.log`, `app.1.log.gz`).
+/// other, without what rotation puts behind names, stands in it as a whole (`app.log` in `app.log.1`,
+/// `app.log-20260101.gz`, `old-app.log`), or its stem and extension do, with a number put between
+/// (`app-20260101.log`, `app.1.log.gz`).
 pub(crate) fn names_are_related(name: &Path, of: &Path) -> bool {
     let (Some(name), Some(of)) = (file_name(name), file_name(of)) else {
         return false;
     };
+    let of = without_rotation(of);
     contains_as_word(name, of) || {
         let name = name.strip_suffix(b".gz").unwrap_or(name);
         match of.iter().rposition(|byte| *byte == b'.') {
@@ -94,6 +96,27 @@ pub(crate) fn names_are_related(name: &Path, of: &Path) -> bool {
             _ => false,
         }
     }
+}
+
+/// What rotation and hand-made copies put behind a name, besides numbers.
+const SUFFIXES: [&[u8]; 11] = [
+    b"gz", b"bz2", b"xz", b"zst", b"copy", b"bak", b"backup", b"old", b"orig", b"save", b"tmp",
+];
+
+/// `app.log` for `app.log.1`, `app.log-20260101.gz` and `app.log.copy-3`.
+fn without_rotation(mut name: &[u8]) -> &[u8] {
+    while let Some(at) = name
+        .iter()
+        .rposition(|byte| matches!(byte, b'.' | b'-' | b'_'))
+    {
+        let suffix = &name[at + 1..];
+        let is_number = !suffix.is_empty() && suffix.iter().all(u8::is_ascii_digit);
+        if at == 0 || !(is_number || SUFFIXES.contains(&suffix)) {
+            break;
+        }
+        name = &name[..at];
+    }
+    name
 }
 
 fn file_name(path: &Path) -> Option<&[u8]> {
@@ -139,6 +162,8 @@ mod tests {
         ] {
             assert!(!related(name, "/var/log/a.log"), "{name}");
         }
+        assert!(related("a.log.0.gz", "a.log.1") && related("a.log.2", "a.log.copy-1"));
+        assert!(!related("b.log.0.gz", "a.log.1"));
         assert!(!related("f10.log", "f1.log"));
         assert!(!related("f1.log", "f10.log"));
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use logboom_client::ClientConfig;
+use logboom_client::{ClientConfig, Origin};
 use logboom_disk::{Disk, SimDisk};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -205,8 +205,8 @@ impl Run {
         };
         for _ in 0..count {
             if !writer.open_line {
-                let padding = "é"
-                    .repeat(rng.random_range(0..if rng.random_ratio(1, 40) { 5_000 } else { 60 }));
+                let longest = if rng.random_ratio(1, 40) { 5_000 } else { 60 };
+                let padding = "é".repeat(rng.random_range(0..longest));
                 let line = format!("{} {} {padding}", writer.name, writer.lines);
                 writer.lines += 1;
                 bytes.extend_from_slice(line.as_bytes());
@@ -401,6 +401,28 @@ fn run(seed: u64) {
             }
             extra
         };
+        let twice = show(&seen, &written);
+        for arrived in run.world.queue.seen() {
+            let text = String::from_utf8_lossy(&arrived.value);
+            if twice
+                .iter()
+                .any(|line| text.starts_with(line.split(" é").next().unwrap()))
+            {
+                let Origin {
+                    source,
+                    prev,
+                    offset,
+                    end,
+                    context,
+                    ..
+                } = arrived.origin;
+                let text: String = text.chars().take(12).collect();
+                run.trace.push(format!(
+                    "{text:?} from {} {source} [{prev} {offset} {end})",
+                    context.path
+                ));
+            }
+        }
         let trace = run.trace.join("\n");
         panic!(
             "seed {seed}: lost {:?}, extra {:?}\n{trace}",

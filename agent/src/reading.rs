@@ -79,15 +79,25 @@ impl<S: Sink> Tailer<S> {
         let base = source.sent;
         let span = Guard::span(base);
         let mut buffer = std::mem::take(&mut self.buffer);
+        // Near the start the guard is short: there the head speaks.
+        let head = if span as u64 == base {
+            source.saved.head.0.len()
+        } else {
+            0
+        };
+        let known = span.max(head);
         let wanted = if source.scanned > base {
-            span
+            known
         } else {
             span + READ_BYTES
         };
         let count = content.read_at(base - span as u64, &mut buffer[..wanted]);
+        let same = *count.as_ref().unwrap_or(&0) >= known
+            && Guard::of(&buffer[..span], base) == source.sent_guard
+            && buffer[..head] == source.saved.head.0[..head];
         self.buffer = buffer;
         let count = count?;
-        if count < span || Guard::of(&self.buffer[..span], base) != source.sent_guard {
+        if !same {
             return self.disagrees(id, now_ms).map(Ok);
         }
         source.shrunk_since_ms = None;
@@ -204,8 +214,8 @@ impl<S: Sink> Tailer<S> {
         let content = source.content.as_mut().expect("the caller opened it");
         let size = content.len()?.bytes;
         let was = source.size.max(source.scanned);
-        if size >= source.sent || size == 0 || !Head::read(content)?.agrees_with(&source.saved.head)
-        {
+        let known = source.sent.max(source.saved.head.0.len() as u64);
+        if size >= known || size == 0 || !Head::read(content)?.agrees_with(&source.saved.head) {
             return Ok(Step::Other { size: was });
         }
         // Shorter, but what is left is ours: network file systems show an old size for a moment.

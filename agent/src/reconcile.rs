@@ -68,13 +68,25 @@ impl<S: Sink> Tailer<S> {
                 None => self.look_for(id, place, &mut listings, now_ms)?,
             }
         }
-        for found in &walk.files {
-            let place = (found.stat.place.dev, found.stat.place.ino);
-            let owner = self.places.get(&place).and_then(|id| self.sources.get(id));
-            let owned = owner.is_some_and(|source| {
-                source.is_bound() && source.saved.place == Some(found.stat.place)
-            });
-            if !owned && by_place[&place].path == found.path {
+        // One name per file.
+        let files: Vec<&Found> = walk
+            .files
+            .iter()
+            .filter(|found| {
+                by_place[&(found.stat.place.dev, found.stat.place.ino)].path == found.path
+            })
+            .collect();
+        for found in &files {
+            if found.stat.size > 0 && !self.is_owned(found) {
+                self.prove_originals_of(found, now_ms)?;
+            }
+        }
+        // Files that started anew come first: what looks like a copy may be a copy of one of them.
+        let (fresh, others): (Vec<&Found>, Vec<&Found>) = files
+            .iter()
+            .partition(|found| self.fresh.contains(&found.stat.place));
+        for found in fresh.into_iter().chain(others) {
+            if !self.is_owned(found) {
                 self.claim(found, now_ms)?;
             }
         }
@@ -89,6 +101,13 @@ impl<S: Sink> Tailer<S> {
         self.next_scan_ms = self.next_scan_ms.min(now_ms + pause.as_millis() as u64);
         self.scan_floor_ms = now_ms + pause_min.as_millis() as u64;
         Ok(())
+    }
+
+    fn is_owned(&self, found: &Found) -> bool {
+        let place = (found.stat.place.dev, found.stat.place.ino);
+        let owner = self.places.get(&place).and_then(|id| self.sources.get(id));
+        owner
+            .is_some_and(|source| source.is_bound() && source.saved.place == Some(found.stat.place))
     }
 
     /// A known file is at `path`.

@@ -5,7 +5,7 @@
 //! ([`crate::reading`]). Reading stops while [`limits::IN_FLIGHT_BYTES_MAX`] bytes wait for the queue's
 //! ack: the files are the buffer.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub(crate) struct Tailer<S> {
     pub(crate) sink: S,
     rng: StdRng,
 
-    pub(crate) sources: HashMap<SourceId, Source>,
+    pub(crate) sources: BTreeMap<SourceId, Source>,
     /// Whose file lives where, for bound sources.
     pub(crate) places: HashMap<(u64, u64), SourceId>,
     /// Where bound sources were seen last, for hints.
@@ -56,7 +56,7 @@ pub(crate) struct Tailer<S> {
     pub(crate) next_run: u64,
     pub(crate) in_flight_bytes: usize,
     /// Sources whose acks the journal does not have yet.
-    dirty: HashSet<SourceId>,
+    dirty: BTreeSet<SourceId>,
     /// Shared by all reads: no source keeps bytes of its own.
     pub(crate) buffer: Vec<u8>,
 
@@ -95,7 +95,7 @@ impl<S: Sink> Tailer<S> {
             checkpoints,
             sink,
             rng: StdRng::from_seed(seed),
-            sources: HashMap::new(),
+            sources: BTreeMap::new(),
             places: HashMap::new(),
             paths: HashMap::new(),
             pending: HashMap::new(),
@@ -106,7 +106,7 @@ impl<S: Sink> Tailer<S> {
             runs: HashMap::new(),
             next_run: 0,
             in_flight_bytes: 0,
-            dirty: HashSet::new(),
+            dirty: BTreeSet::new(),
             buffer: vec![0; limits::GUARD_BYTES + limits::READ_BYTES],
             first_walk: saved.is_empty(),
             next_scan_ms: 0,
@@ -230,7 +230,7 @@ impl<S: Sink> Tailer<S> {
 
     /// Acks into the journal, durably. Also the last call before a clean stop.
     pub(crate) fn checkpoint(&mut self) -> Result<(), Error> {
-        let mut waiting = HashSet::new();
+        let mut waiting = BTreeSet::new();
         for id in std::mem::take(&mut self.dirty) {
             if let Some(source) = self.sources.get(&id)
                 && !self.checkpoints.acked(&source.saved)?
