@@ -1,0 +1,308 @@
+//! Records in memory, searchable within a refresh: the segments of a split to be.
+//!
+//! Every refresh closes the documents since the last one into a small tantivy segment of its own in
+//! memory, built on the calling thread: no writer threads, no merges, and a snapshot is exactly a list of
+//! searchers. (An `IndexWriter` would start threads and rewrite its metadata at every commit.)
+
+use std::sync::Arc;
+
+use logboom_event::{Body, Event, EventId, Record, TimestampFrom};
+use tantivy::{
+    Index, IndexSettings, Searcher, SingleSegmentIndexWriter, TantivyDocument,
+    directory::RamDirectory,
+    schema::Schema as TantivySchema,
+    store::{Compressor, ZstdCompressor},
+    tokenizer::TokenizerManager,
+};
+
+use crate::{
+    error::Error,
+    limits,
+    schema::{Schema, register_tokenizers},
+};
+
+/// What every segment of the index has in common. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Mould {
+    pub(crate) schema: Arc<Schema>,
+    tokenizers: TokenizerManager,
+    /// Replaced by tests that need a record which cannot be indexed.
+    pub(crate) document: fn(&Schema, &Record, &Event, EventId) -> TantivyDocument,
+}
+
+impl Mould {
+    pub(crate) fn new(schema: Schema) -> Mould {
+        let index = Index::create_in_ram(schema.tantivy());
+        register_tokenizers(&index);
+        Mould {
+            schema: Arc::new(schema),
+            tokenizers: index.tokenizers().clone(),
+            document: Schema::document,
+        }
+    }
+
+    pub(crate) fn tantivy(&self) -> TantivySchema {
+        self.schema.tantivy()
+    }
+
+    /// Makes an index that was opened or merged searchable.
+    pub(crate) fn searcher(&self, mut index: Index) -> Result<Searcher, Error> {
+        index.set_tokenizers(self.tokenizers.clone());
+        let reader = index
+            .reader_builder()
+            .reload_policy(tantivy::ReloadPolicy::Manual)
+            .doc_store_cache_num_blocks(limits::STORE_BLOCKS_CACHED)
+            .try_into()
+            .map_err(Error::index("open a segment"))?;
+        Ok(reader.searcher())
+    }
+}
+
+/// Settings of published splits. Hot segments differ only in how lines are compressed.
+pub(crate) fn split_settings() -> IndexSettings {
+    IndexSettings {
+        docstore_compression: Compressor::Zstd(ZstdCompressor {
+            compression_level: Some(limits::STORE_ZSTD_LEVEL),
+        }),
+        docstore_blocksize: limits::STORE_BLOCK_BYTES,
+        // Our threads are counted: two cores serve everything.
+        docstore_compress_dedicated_thread: false,
+        ..IndexSettings::default()
+    }
+}
+
+fn hot_settings() -> IndexSettings {
+    IndexSettings {
+        docstore_compression: Compressor::Lz4,
+        docstore_compress_dedicated_thread: false,
+        ..IndexSettings::default()
+    }
+}
+
+/// What the metastore wants to know of the records in a split.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub(crate) docs: u64,
+    pub(crate) raw_bytes: u64,
+    pub(crate) arrival_max_ms: i64,
+    pub(crate) time_min_ns: i64,
+    pub(crate) time_max_ns: i64,
+}
+
+impl Extent {
+    fn extend(&mut self, record: &Record, event: &Event) {
+        let first = self.docs == 0;
+        let time = event.timestamp_ns;
+        self.time_min_ns = if first {
+            time
+        } else {
+            self.time_min_ns.min(time)
+        };
+        self.time_max_ns = if first {
+            time
+        } else {
+            self.time_max_ns.max(time)
+        };
+        self.arrival_max_ms = if first {
+            record.timestamp_ms
+        } else {
+            self.arrival_max_ms.max(record.timestamp_ms)
+        };
+        self.docs += 1;
+        self.raw_bytes += record.value.len() as u64;
+    }
+}
+
+/// How much of a record a search can find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Indexed {
+    Whole,
+    /// Its line and origin, not what the line says: indexing that failed.
+    Bare,
+    /// Nothing.
+    Not,
+}
+
+/// The records of one split to be.
+pub(crate) struct Hot {
+    mould: Mould,
+    /// Closed by a refresh; searchable.
+    segments: Vec<Searcher>,
+    ram_bytes: u64,
+    /// Since the last refresh.
+    open: Option<OpenSegment>,
+    pub(crate) extent: Extent,
+}
+
+struct OpenSegment {
+    directory: RamDirectory,
+    writer: SingleSegmentIndexWriter<TantivyDocument>,
+    /// All that went in, for building the segment again without a poisonous one. They share memory
+    /// with the batches they came in.
+    records: Vec<(Record, EventId)>,
+}
+
+impl Hot {
+    pub(crate) fn new(mould: Mould) -> Hot {
+        Hot {
+            mould,
+            segments: Vec::new(),
+            ram_bytes: 0,
+            open: None,
+            extent: Extent::default(),
+        }
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        record: Record,
+        event: &Event,
+        id: EventId,
+    ) -> Result<Indexed, Error> {
+        let open = match &mut self.open {
+            Some(open) => open,
+            none => none.insert(OpenSegment::new(&self.mould)?),
+        };
+        let indexed = if open.add(&self.mould, &record, event, id) {
+            Indexed::Whole
+        } else {
+            // tantivy may have taken half of the document: its segment cannot be trusted any more.
+            let good = std::mem::take(&mut open.records);
+            *open = OpenSegment::of(&self.mould, good)?;
+            if open.add(&self.mould, &record, &bare(&record), id) {
+                Indexed::Bare
+            } else {
+                let good = std::mem::take(&mut open.records);
+                *open = OpenSegment::of(&self.mould, good)?;
+                return Ok(Indexed::Not);
+            }
+        };
+        self.extent.extend(&record, event);
+        open.records.push((record, id));
+        Ok(indexed)
+    }
+
+    /// Makes everything added so far searchable.
+    pub(crate) fn refresh(&mut self) -> Result<bool, Error> {
+        let Some(open) = self.open.take() else {
+            return Ok(false);
+        };
+        let index = open
+            .writer
+            .finalize()
+            .map_err(Error::index("close a hot segment"))?;
+        self.ram_bytes += open.directory.total_mem_usage() as u64;
+        self.segments.push(self.mould.searcher(index)?);
+        Ok(true)
+    }
+
+    pub(crate) fn searchers(&self) -> &[Searcher] {
+        &self.segments
+    }
+
+    pub(crate) fn into_searchers(self) -> Vec<Searcher> {
+        self.segments
+    }
+
+    pub(crate) fn ram_bytes(&self) -> u64 {
+        self.ram_bytes + self.open_ram_bytes() as u64
+    }
+
+    /// Memory of what a refresh would close.
+    pub(crate) fn open_ram_bytes(&self) -> usize {
+        self.open.as_ref().map_or(0, |open| open.writer.mem_usage())
+    }
+}
+
+impl OpenSegment {
+    fn new(mould: &Mould) -> Result<OpenSegment, Error> {
+        let directory = RamDirectory::create();
+        let writer = Index::builder()
+            .schema(mould.tantivy())
+            .settings(hot_settings())
+            .tokenizers(mould.tokenizers.clone())
+            .single_segment_index_writer(directory.clone(), limits::SEGMENT_BUDGET_BYTES)
+            .map_err(Error::index("open a hot segment"))?;
+        Ok(OpenSegment {
+            directory,
+            writer,
+            records: Vec::new(),
+        })
+    }
+
+    /// False when tantivy refused the document or panicked over it.
+    fn add(&mut self, mould: &Mould, record: &Record, event: &Event, id: EventId) -> bool {
+        let add = || {
+            let document = (mould.document)(&mould.schema, record, event, id);
+            self.writer.add_document(document)
+        };
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(add)) {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                tracing::warn!(%id, %error, "a record cannot be indexed as parsed");
+                false
+            }
+            Err(_) => {
+                tracing::error!(%id, "a record cannot be indexed as parsed: that panicked");
+                false
+            }
+        }
+    }
+
+    /// A segment of records that went in before.
+    fn of(mould: &Mould, records: Vec<(Record, EventId)>) -> Result<OpenSegment, Error> {
+        let mut segment = OpenSegment::new(mould)?;
+        for (record, id) in &records {
+            let again = segment.add(mould, record, &parse(record), *id)
+                || segment.add(mould, record, &bare(record), *id);
+            debug_assert!(again, "what was indexed once is indexed again");
+        }
+        segment.records = records;
+        Ok(segment)
+    }
+}
+
+/// `Event::parse` is total; were it not, one line must not stop the indexer for ever.
+pub(crate) fn parse(record: &Record) -> Event {
+    std::panic::catch_unwind(|| Event::parse(record)).unwrap_or_else(|_| {
+        let Record {
+            topic,
+            partition,
+            offset,
+            ..
+        } = record;
+        tracing::error!(
+            topic = &**topic,
+            partition,
+            offset,
+            "parsing a record panicked"
+        );
+        bare(record)
+    })
+}
+
+/// The event of a record without anything that was read out of its line.
+fn bare(record: &Record) -> Event {
+    let arrival_ns = record.timestamp_ms.saturating_mul(1_000_000);
+    let context = record.origin.as_ref().map(|origin| &origin.context);
+    Event {
+        timestamp_ns: arrival_ns,
+        arrival_ns,
+        timestamp_from: TimestampFrom::Arrival,
+        level: None,
+        service: context.and_then(|context| context.service.clone()),
+        host: context.map(|context| context.host.clone()),
+        path: context.map(|context| context.path.clone()),
+        raw: record.value.clone(),
+        body: Body::Raw(0..record.value.len()),
+        attributes: serde_json::Map::new(),
+        trace_id: None,
+        span_id: None,
+        parse_failed: true,
+        truncated_from: record.origin.as_ref().and_then(|origin| origin.true_len),
+        continues: record
+            .origin
+            .as_ref()
+            .is_some_and(|origin| origin.continues),
+    }
+}

@@ -1,0 +1,89 @@
+//! Start: what a crash left behind is removed, what was published is opened.
+//!
+//! Afterwards the rows and the folders in `splits/` agree, and every published split is open. The
+//! records that were only in memory are read again from the queue: the checkpoints never passed them.
+
+use std::{collections::HashSet, path::Path};
+
+use logboom_metastore::Database;
+use tantivy::Index;
+use tokio_util::sync::CancellationToken;
+use ulid::Ulid;
+
+use crate::{
+    catalog::OpenSplit,
+    directory::SplitDirectory,
+    error::{Error, Inconsistency},
+    hot::Mould,
+    tables::{self, SplitMeta},
+};
+
+/// Opens all published splits after removing leftovers.
+pub(crate) async fn recover(
+    database: &Database,
+    splits_dir: &Path,
+    mould: &Mould,
+) -> Result<Vec<OpenSplit>, Error> {
+    let published = tables::published(database).await?;
+    // No search runs yet, so nothing holds a replaced split: the grace is over.
+    let mut leftovers = tables::leftovers(database, "staged", i64::MAX).await?;
+    leftovers.extend(tables::leftovers(database, "marked", i64::MAX).await?);
+    let known: HashSet<Ulid> = published.iter().map(|split| split.id).collect();
+    let (splits_dir, mould) = (splits_dir.to_owned(), mould.clone());
+    let splits = tokio::task::spawn_blocking(move || {
+        remove_unknown(&splits_dir, &known)?;
+        published
+            .into_iter()
+            .map(|meta| open(&splits_dir, meta, &mould))
+            .collect::<Result<Vec<_>, Error>>()
+    })
+    .await??;
+    // Rows last: a crash in between finds the row again and its files gone.
+    if !leftovers.is_empty() {
+        tables::forget(database, &leftovers).await?;
+    }
+    Ok(splits)
+}
+
+/// Removes every folder that is not a published split. Other files are nobody's business.
+fn remove_unknown(splits_dir: &Path, known: &HashSet<Ulid>) -> Result<(), Error> {
+    std::fs::create_dir_all(splits_dir).map_err(Error::disk("create", splits_dir))?;
+    for entry in std::fs::read_dir(splits_dir).map_err(Error::disk("list", splits_dir))? {
+        let entry = entry.map_err(Error::disk("list", splits_dir))?;
+        let name = entry.file_name();
+        let Some(id) = name.to_str().and_then(|name| Ulid::from_string(name).ok()) else {
+            continue;
+        };
+        if !known.contains(&id) {
+            tracing::info!(split = %id, "removing the files of a split that was never published or is replaced");
+            remove(splits_dir, id)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a split's files; that they are gone already is fine.
+pub(crate) fn remove(splits_dir: &Path, id: Ulid) -> Result<(), Error> {
+    let path = splits_dir.join(id.to_string());
+    match std::fs::remove_dir_all(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::disk("remove", &path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn open(splits_dir: &Path, meta: SplitMeta, mould: &Mould) -> Result<OpenSplit, Error> {
+    let path = splits_dir.join(meta.id.to_string());
+    if !path.is_dir() {
+        return Err(Inconsistency::SplitMissing {
+            id: meta.id.to_string(),
+            path,
+        }
+        .into());
+    }
+    let directory = SplitDirectory::open(&path, CancellationToken::new())
+        .map_err(|error| Error::index("open a split")(error.into()))?;
+    let index = Index::open(directory).map_err(Error::index("open a split"))?;
+    Ok(OpenSplit::new(meta, mould.searcher(index)?))
+}

@@ -1,0 +1,174 @@
+//! Merges, retention and the grace.
+
+use std::{path::Path, time::Duration};
+
+use super::machine::{Life, Machine, NOON_MS, lines};
+use crate::{
+    merge::merge_once,
+    retention::{delete_marked, expire},
+    tables,
+};
+
+fn folders(splits: &Path) -> usize {
+    std::fs::read_dir(splits).unwrap().count()
+}
+
+/// A machine with `publishes` splits of ten lines each.
+async fn published(machine: &mut Machine, publishes: u64, arrival_ms: i64) -> Life {
+    let mut life = machine.start().await;
+    for publish in 0..publishes {
+        (0..10).for_each(|number| machine.append(0, 1, publish * 10 + number, arrival_ms));
+        life.consume_all(machine);
+        life.publish().await.unwrap();
+    }
+    life
+}
+
+#[tokio::test]
+async fn eight_splits_become_one_and_the_old_files_stay_for_the_grace() {
+    let mut machine = Machine::new(1);
+    let life = published(&mut machine, 9, NOON_MS).await;
+    let before = life.snapshot();
+    let expected = lines(&before);
+    assert!(merge_once(&life.publisher, &before).await.unwrap());
+    assert!(!merge_once(&life.publisher, &life.snapshot()).await.unwrap());
+    assert_eq!(life.snapshot().splits.len(), 2);
+    assert_eq!(lines(&life.snapshot()), expected);
+    assert_eq!(
+        folders(&life.publisher.splits_dir),
+        10,
+        "inputs stay while queries may read them"
+    );
+    let now_ms = crate::publish::now_ms();
+    assert_eq!(
+        delete_marked(&life.publisher, Duration::from_secs(60), now_ms)
+            .await
+            .unwrap(),
+        0
+    );
+    assert_eq!(
+        delete_marked(&life.publisher, Duration::from_secs(60), now_ms + 61_000)
+            .await
+            .unwrap(),
+        8
+    );
+    assert_eq!(folders(&life.publisher.splits_dir), 2);
+    assert_eq!(
+        lines(&before),
+        expected,
+        "a query that still runs keeps its snapshot"
+    );
+    drop(life);
+    let life = machine.start().await;
+    assert_eq!(lines(&life.snapshot()), expected);
+    assert_eq!(
+        life.builder
+            .position(&machine.topic, 0)
+            .unwrap()
+            .current()
+            .next_offset,
+        90,
+        "merges move no checkpoint"
+    );
+}
+
+#[tokio::test]
+async fn retention_counts_from_arrival_and_takes_whole_splits() {
+    let mut machine = Machine::new(1);
+    let day = 86_400_000;
+    let life = published(&mut machine, 2, NOON_MS).await;
+    let keep = Duration::from_millis(day as u64);
+    assert_eq!(
+        expire(&life.publisher, &life.snapshot(), keep, NOON_MS + day)
+            .await
+            .unwrap(),
+        0
+    );
+    let held = life.snapshot();
+    assert_eq!(
+        expire(&life.publisher, &life.snapshot(), keep, NOON_MS + day + 1)
+            .await
+            .unwrap(),
+        2
+    );
+    assert!(lines(&life.snapshot()).is_empty());
+    assert_eq!(lines(&held).len(), 20);
+    drop(life);
+    let life = machine.start().await;
+    assert!(
+        lines(&life.snapshot()).is_empty(),
+        "expired splits do not come back"
+    );
+    assert_eq!(folders(&life.publisher.splits_dir), 0);
+    assert_eq!(
+        tables::leftovers(&life.publisher.database, "marked", i64::MAX)
+            .await
+            .unwrap(),
+        []
+    );
+}
+
+#[tokio::test]
+async fn a_producers_clock_in_the_future_does_not_keep_a_split_for_ever() {
+    let mut machine = Machine::new(1);
+    let life = published(&mut machine, 1, i64::MAX / 4).await;
+    let in_a_minute = crate::publish::now_ms() + 60_000;
+    assert_eq!(
+        expire(
+            &life.publisher,
+            &life.snapshot(),
+            Duration::from_secs(30),
+            in_a_minute
+        )
+        .await
+        .unwrap(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_publish_with_two_days_makes_a_split_for_each() {
+    let mut machine = Machine::new(1);
+    let mut life = machine.start().await;
+    machine.append(0, 1, 0, NOON_MS);
+    machine.append(0, 1, 1, NOON_MS + 86_400_000);
+    machine.append(0, 1, 2, NOON_MS);
+    life.consume_all(&machine);
+    life.publish().await.unwrap();
+    let mut days: Vec<(i64, u64)> = life
+        .snapshot()
+        .splits
+        .iter()
+        .map(|split| (split.meta.day, split.docs))
+        .collect();
+    days.sort_unstable();
+    let day = NOON_MS / 86_400_000;
+    assert_eq!(days, [(day, 2), (day + 1, 1)]);
+}
+
+#[tokio::test]
+async fn files_that_nobody_knows_and_staged_rows_go_at_start() {
+    let mut machine = Machine::new(1);
+    let life = published(&mut machine, 1, NOON_MS).await;
+    let orphan = life
+        .publisher
+        .splits_dir
+        .join(ulid::Ulid::generate().to_string());
+    std::fs::create_dir(&orphan).unwrap();
+    let foreign = life.publisher.splits_dir.join("lost+found");
+    std::fs::create_dir(&foreign).unwrap();
+    life.publisher
+        .stage(&[ulid::Ulid::generate()])
+        .await
+        .unwrap();
+    drop(life);
+    let life = machine.start().await;
+    assert!(!orphan.exists() && foreign.exists());
+    assert_eq!(
+        tables::leftovers(&life.publisher.database, "staged", i64::MAX)
+            .await
+            .unwrap(),
+        []
+    );
+    assert_eq!(lines(&life.snapshot()).len(), 10);
+}
