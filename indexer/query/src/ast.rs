@@ -2,13 +2,14 @@
 
 use std::ops::{Bound, Range as Span};
 
+use logboom_event::token::fold;
 use logboom_event::{EventId, Level};
 
 use crate::field::Field;
 use crate::glob::Glob;
 use crate::number::Number;
 use crate::pattern::Pattern;
-use crate::words::{Words, fold};
+use crate::words::Words;
 
 /// A parsed filter.
 #[derive(Debug, Clone)]

@@ -2,6 +2,7 @@
 
 use std::ops::{Bound, Range as Span};
 
+use logboom_event::token::{Kind, fold, kind};
 use logboom_event::{EventId, Level};
 
 use crate::ast::{Clause, Exact, Expr, Range, Test};
@@ -13,7 +14,7 @@ use crate::number::Number;
 use crate::parse::{Parser, existence};
 use crate::pattern::Pattern;
 use crate::time;
-use crate::words::{Kind, Words, fold, fold_pieces, kind};
+use crate::words::{Words, fold_pieces};
 
 /// One end of a range, as written.
 struct End {

@@ -1,10 +1,10 @@
 //! What tokens a text must have for a regex to match in it.
 
-use logboom_event::token::TOKEN_BYTES_MAX;
+use logboom_event::token::{Kind, TOKEN_BYTES_MAX};
 
 use crate::glob::{Glob, Piece};
 use crate::pattern::Element;
-use crate::words::{Kind, WordTest};
+use crate::words::WordTest;
 
 /// A condition that every text with a match satisfies.
 #[derive(Debug, Clone, PartialEq)]

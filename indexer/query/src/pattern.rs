@@ -5,6 +5,7 @@
 //! follow word tests for the text fields ([`Pattern::hint`]) and a wildcard for whole values
 //! ([`Pattern::value_glob`]). Both only ever accept more than the regex does.
 
+use logboom_event::token::{Kind, kind};
 use regex::{Regex, RegexBuilder};
 use regex_syntax::ast::ErrorKind;
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
@@ -12,7 +13,7 @@ use regex_syntax::hir::{Class, Hir, HirKind, Look};
 use crate::glob::{Glob, Piece};
 use crate::hint::{self, Hint};
 use crate::limits;
-use crate::words::{Kind, kind};
+use crate::words::fold_char;
 
 /// A regex as it stands between slashes.
 #[derive(Debug, Clone)]
@@ -236,7 +237,7 @@ fn class_element(chars: impl Iterator<Item = char>) -> Element {
     let mut shared_kind: Option<Kind> = None;
     let mut one_spelling = true;
     for c in chars {
-        let mut lower = c.to_lowercase();
+        let mut lower = fold_char(c);
         let (Some(first), None) = (lower.next(), lower.next()) else {
             return Element::Gap;
         };
@@ -256,7 +257,7 @@ fn class_element(chars: impl Iterator<Item = char>) -> Element {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::words::fold;
+    use logboom_event::token::fold;
     use proptest::prelude::*;
 
     #[test]

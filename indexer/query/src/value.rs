@@ -4,11 +4,11 @@
 use std::borrow::Cow;
 
 use logboom_event::Event;
+use logboom_event::token::fold;
 use serde_json::{Map, Value};
 
 use crate::field::Field;
 use crate::number::Number;
-pub use crate::words::fold;
 
 /// Under which key the index holds a field's values; attributes cannot collide with the rest.
 /// `None` for what is not indexed by value.

@@ -6,57 +6,23 @@
 //! separators is any one token. Beside a CJK character, which is a token of its own, the wildcard
 //! belongs to the token on its left.
 
-use std::borrow::Cow;
-
-use logboom_event::token;
+use logboom_event::token::{self, Kind, fold, kind};
 
 use crate::glob::{Glob, Piece};
 
-/// How a character takes part in tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Separator,
-    /// Part of a run of letters and digits.
-    Joins,
-    /// A token of its own.
-    Alone,
-}
-
-/// Asks the tokenizer itself, so that the two cannot disagree.
-pub(crate) fn kind(c: char) -> Kind {
-    if c.is_ascii() {
-        return if c.is_ascii_alphanumeric() {
-            Kind::Joins
-        } else {
-            Kind::Separator
-        };
-    }
-    let probe: String = ['a', c, 'a'].into_iter().collect();
-    match token::tokens(&probe).count() {
-        1 => Kind::Joins,
-        2 => Kind::Separator,
-        _ => Kind::Alone,
-    }
-}
-
-/// Lower case, character by character: how values and tokens are compared.
-pub fn fold(text: &str) -> Cow<'_, str> {
-    if text.is_ascii() {
-        if text.bytes().any(|b| b.is_ascii_uppercase()) {
-            return Cow::Owned(text.to_ascii_lowercase());
-        }
-        return Cow::Borrowed(text);
-    }
-    Cow::Owned(text.chars().flat_map(char::to_lowercase).collect())
+/// One character as folded texts have it; now and then that is two.
+pub(crate) fn fold_char(c: char) -> impl Iterator<Item = char> {
+    let folded: Vec<char> = fold(c.encode_utf8(&mut [0; 4])).chars().collect();
+    folded.into_iter()
 }
 
 pub(crate) fn fold_pieces(pieces: &[Piece]) -> impl Iterator<Item = Piece> {
     pieces.iter().flat_map(|piece| {
-        let (lower, wildcard) = match piece {
-            Piece::Char(c) => (Some(c.to_lowercase()), None),
+        let (chars, wildcard) = match piece {
+            Piece::Char(c) => (Some(fold_char(*c)), None),
             wildcard => (None, Some(*wildcard)),
         };
-        lower.into_iter().flatten().map(Piece::Char).chain(wildcard)
+        chars.into_iter().flatten().map(Piece::Char).chain(wildcard)
     })
 }
 
