@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Under which alerting's progress is shown by the queue, and keeps log from being deleted.
-pub(crate) const GROUP: &str = "logboom-alerting";
+pub const GROUP: &str = "logboom-alerting";
 
 /// What runs beside reading and comes back.
 enum Side {
@@ -294,7 +294,7 @@ impl Loop {
         };
         metrics::histogram!(names::COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
         self.changed_rules = None;
-        if told {
+        if told || !dirty.transitions.is_empty() {
             self.wake.notify_one();
         }
         for transition in &dirty.transitions {
@@ -363,6 +363,8 @@ impl Loop {
         }
         if now >= self.due.prune {
             self.due.prune = now + PRUNE_INTERVAL;
+            self.evaluator
+                .forget_marks(now_ns() / 1_000_000 - limits::MARKS_KEEP.as_millis() as i64);
             let keep = self.config.timing.history_retention.as_millis() as i64;
             if let Err(error) = self.store.prune(now_ns() / 1_000_000 - keep).await {
                 warn!(%error, "cannot delete old alert history; trying again later");

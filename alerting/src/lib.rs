@@ -38,6 +38,7 @@ mod view;
 mod window;
 
 pub use config::{Config, ReceiverConfig, Timing, WebhookConfig};
+pub use consume::GROUP;
 pub use error::{Error, RuleError, RuleErrors};
 pub use run::run;
 pub use view::{AlertView, HistoryEntry, NotificationView, ReceiverView, RuleView, View};

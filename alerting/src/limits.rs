@@ -131,3 +131,6 @@ pub const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Lines kept to learn which literals are rare.
 pub const SAMPLE_LINES: usize = 2_048;
+
+/// Marks of a source are dropped when it was silent for this long; longer than queues keep records.
+pub const MARKS_KEEP: Duration = Duration::from_secs(90 * 24 * 3600);

@@ -63,13 +63,14 @@ pub(crate) struct Deliverer {
 }
 
 impl Deliverer {
-    pub(crate) fn new(
+    /// Takes note of the receivers, so that what is committed from now on knows who is disabled.
+    pub(crate) async fn new(
         store: Store,
         receivers: watch::Receiver<Arc<Vec<ReceiverConfig>>>,
         wake: Arc<Notify>,
         schedule: Vec<Duration>,
-    ) -> Deliverer {
-        Deliverer {
+    ) -> Result<Deliverer, Error> {
+        let mut deliverer = Deliverer {
             store,
             receivers,
             wake,
@@ -77,11 +78,12 @@ impl Deliverer {
             hooks: HashMap::new(),
             flying: FuturesUnordered::new(),
             busy: HashSet::new(),
-        }
+        };
+        deliverer.take_receivers().await?;
+        Ok(deliverer)
     }
 
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
-        self.take_receivers().await?;
         loop {
             let next = self.launch().await?;
             let wake = Arc::clone(&self.wake);
@@ -343,3 +345,6 @@ fn jittered(wait: Duration) -> Duration {
 fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,7 +54,8 @@ pub async fn run(
         receivers_seen,
         Arc::clone(&wake),
         config.timing.retry_schedule.clone(),
-    );
+    )
+    .await?;
     let stop_delivery = CancellationToken::new();
     let mut tasks = JoinSet::new();
     tasks.spawn(deliverer.run(stop_delivery.clone()));

@@ -255,4 +255,16 @@ impl Evaluator {
         };
         self.readings.iter_mut().filter_map(progress).collect()
     }
+
+    /// Drops the marks of sources that are long gone.
+    pub(crate) fn forget_marks(&mut self, before_ms: i64) {
+        for reading in &mut self.readings {
+            let before = reading.marks.len();
+            reading.marks.forget_closed(before_ms);
+            reading.dirty |= reading.marks.len() != before;
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

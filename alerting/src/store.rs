@@ -364,7 +364,8 @@ async fn put_transition(
     .execute(&mut **write)
     .await?;
     if transition.change != crate::state::Change::Lengthened {
-        sqlx::query("INSERT INTO history (at, alert, rule, change, starts_at, labels, lines) VALUES ($1, $2, $3, $4, $5, $6, $7)")
+        sqlx::query("INSERT INTO history (at, alert, rule, change, starts_at, labels, lines) VALUES ($1, $2, $3, $4, $5, $6, $7)
+             ON CONFLICT (alert, change) DO NOTHING")
             .bind(transition.at / 1_000_000)
             .bind(&id)
             .bind(&transition.rule.name)
@@ -401,8 +402,11 @@ async fn put_notification(
     commit: &Commit<'_>,
 ) -> Result<bool, Error> {
     let done = sqlx::query(
-        "INSERT INTO outbox (id, receiver, alert, fingerprint, change, body, state, attempts, next_try, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, 'pending', 0, $7, $7) ON CONFLICT (id, receiver) DO NOTHING",
+        "INSERT INTO outbox (id, receiver, alert, fingerprint, change, body, attempts, next_try, created_at, state, done_at)
+         VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $7,
+             CASE WHEN EXISTS (SELECT 1 FROM receivers WHERE name = $2 AND disabled IS NOT NULL) THEN 'disabled' ELSE 'pending' END,
+             CASE WHEN EXISTS (SELECT 1 FROM receivers WHERE name = $2 AND disabled IS NOT NULL) THEN $7 END)
+         ON CONFLICT (id, receiver) DO NOTHING",
     )
     .bind(transition.notification_id())
     .bind(&receiver.name)
@@ -415,3 +419,6 @@ async fn put_notification(
     .await?;
     Ok(done.rows_affected() > 0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,7 +35,7 @@ CREATE TABLE alerts (
     updated_at BIGINT NOT NULL
 );
 CREATE INDEX alerts_by_state ON alerts (state, rule);
--- Only appended to.
+-- Only appended to. A step is recorded once, even if a commit whose outcome was unknown is repeated.
 CREATE TABLE history (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     at BIGINT NOT NULL,
@@ -44,7 +44,8 @@ CREATE TABLE history (
     change TEXT NOT NULL,
     starts_at BIGINT NOT NULL,
     labels TEXT NOT NULL,
-    lines BIGINT NOT NULL
+    lines BIGINT NOT NULL,
+    UNIQUE (alert, change)
 );
 CREATE INDEX history_by_time ON history (at);
 -- Notifications; a row is pending until its receiver took it, or gave up, or was given up.
