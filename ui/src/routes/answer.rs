@@ -1,0 +1,72 @@
+//! The shapes of answers as the API's description shows them.
+//!
+//! Rows pass through as JSON and are not rebuilt here, so that a field which the indexer adds
+//! arrives without a change in this crate.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Answer of a search.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SearchAnswer {
+    /// Exact number of matches; null when the search's budget ended before it was known.
+    total: Option<u64>,
+    /// False when something that may match was not looked at.
+    complete: bool,
+    hits: Vec<Row>,
+    took_ms: f64,
+    /// Cursor of the next page; null at the end.
+    next: Option<String>,
+    histogram: Option<Histogram>,
+}
+
+/// One event.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Row {
+    /// RFC 3339 with nanoseconds, UTC.
+    timestamp: String,
+    /// The message part of the line.
+    body: String,
+    /// The line as it stood in the file; the first 4 KiB unless `full=1`.
+    raw: String,
+    /// Bytes of the whole line, when `raw` is cut.
+    raw_length: Option<u64>,
+    level: Option<String>,
+    service: Option<String>,
+    host: Option<String>,
+    /// Path of the file.
+    source: Option<String>,
+    #[schema(value_type = Object)]
+    attributes: serde_json::Value,
+    /// True when attributes were left out for their size; `full=1` gives all.
+    attributes_cut: Option<bool>,
+    trace_id: Option<String>,
+    span_id: Option<String>,
+    /// Stable id; `q=id:<id>` finds the event again.
+    id: String,
+}
+
+/// Matches over time.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Histogram {
+    interval_ns: i64,
+    start_ns: i64,
+    /// Matches by level; lines without a level count as `none`.
+    buckets: Vec<BTreeMap<String, u64>>,
+}
+
+/// Answer of anything that failed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ErrorAnswer {
+    error: ErrorDetail,
+}
+
+/// What is wrong and, for a query, where: bytes `from`..`to` of `q`.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ErrorDetail {
+    message: String,
+    from: Option<usize>,
+    to: Option<usize>,
+}

@@ -1,0 +1,51 @@
+//! Serves on a listener until told to stop.
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Error;
+use crate::routes;
+
+/// How the ui part presents itself.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// The address under which people open the page, e.g. `https://logs.example.com`. Its host name
+    /// is answered besides addresses and local names.
+    pub external_url: Option<String>,
+}
+
+/// What the ui part is given by whoever builds the process.
+pub struct Deps {
+    /// The indexer, in this process or elsewhere.
+    pub search: logboom_indexer::Remote,
+    /// Alerting's tables, read-only; `None` where this process cannot see them.
+    pub alerts: Option<logboom_alerting::View>,
+    /// Renders the process's metrics as Prometheus text.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// What each listener of the process got, served at `/api/v1/ports`.
+    pub ports: serde_json::Value,
+    /// Each part of the process and whether it is ready.
+    pub health: Arc<dyn Fn() -> Vec<(String, bool)> + Send + Sync>,
+}
+
+/// Serves until `stop`; then new connections are refused, live tails end, and every request that
+/// was accepted gets its answer.
+pub async fn run(
+    config: Config,
+    deps: Deps,
+    listener: TcpListener,
+    ready: watch::Sender<bool>,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let address = listener.local_addr().map_err(Error::Address)?.to_string();
+    let app = routes::router(&config, deps, stop.clone());
+    ready.send_replace(true);
+    tracing::info!(%address, "serving the page and the api");
+    axum::serve(listener, app)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+        .map_err(|source| Error::Serve { address, source })
+}

@@ -1,0 +1,6 @@
+//! The public HTTP side against a fake indexer: what goes in, what comes out, and what ends when.
+#![allow(clippy::unwrap_used)]
+
+mod routes;
+mod server;
+mod tail;

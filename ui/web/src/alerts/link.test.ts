@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest'
+import type { Rule } from '../api/types'
+import { queryOf, searchFor } from './link'
+
+const rule = { name: 'r', query: null, regex: null, within: '1m', group_by: [] as string[] } as unknown as Rule
+
+test('an alert leads to its condition, its group and its time', () => {
+  const found = searchFor(
+    { ...rule, query: '"authentication failure"', group_by: ['host'] },
+    { labels: { host: 'web 1', severity: 'page' }, starts_at: '2026-11-25T01:00:00Z', until: '2026-11-25T01:02:00Z' },
+  )
+  expect(found).toEqual({ q: '"authentication failure" host:"web 1"', from: '2026-11-25T00:58:30Z', to: '2026-11-25T01:02:30Z' })
+})
+
+test('a regex is written so that a slash does not end it', () => {
+  expect(queryOf({ ...rule, regex: String.raw`GET /api\/v1 \d+` })).toBe(String.raw`/GET \/api\/v1 \d+/`)
+  expect(queryOf({ ...rule, query: 'a OR b', regex: 'x' })).toBe('(a OR b) /x/')
+  expect(queryOf(rule)).toBe('*')
+})

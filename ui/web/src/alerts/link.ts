@@ -1,0 +1,40 @@
+/** From an alert to the lines that raised it: the rule's condition as a query, over the episode. */
+import type { Rule } from '../api/types'
+import { clauseText } from '../query/clauses'
+import { readSpan } from '../time/range'
+import { fromRfc3339, NS_PER_SECOND, toRfc3339 } from '../time/instant'
+
+interface Episode {
+  labels: Record<string, string>
+  starts_at: string
+  /** Where the episode ends as far as is known. */
+  until?: string | null | undefined
+}
+
+/** Margin on both sides, so that what led to it is seen too. */
+const AROUND = 30n * NS_PER_SECOND
+
+export function searchFor(rule: Rule | undefined, episode: Episode): { q: string; from: string; to: string } {
+  const start = fromRfc3339(episode.starts_at)
+  const end = episode.until ? fromRfc3339(episode.until) : start
+  const within = readSpan(rule?.within ?? '') ?? 60n * NS_PER_SECOND
+  return {
+    q: rule ? [...conditions(rule), ...groups(rule, episode)].join(' ') : '*',
+    from: toRfc3339(start - within - AROUND),
+    to: toRfc3339((end > start ? end : start) + AROUND),
+  }
+}
+
+/** The condition alone, for a rule that has not fired. */
+export const queryOf = (rule: Rule): string => conditions(rule).join(' ') || '*'
+
+function conditions(rule: Rule): string[] {
+  const parts: string[] = []
+  // Brackets only where juxtaposition would bind tighter than what is inside.
+  if (rule.query) parts.push(/\bOR\b/.test(rule.query) && rule.regex ? `(${rule.query})` : rule.query)
+  if (rule.regex) parts.push(`/${rule.regex.replace(/\\\/|\//g, '\\/')}/`)
+  return parts
+}
+
+const groups = (rule: Rule, episode: Episode): string[] =>
+  rule.group_by.filter((name) => episode.labels[name] !== undefined).map((name) => clauseText(name, episode.labels[name]!))

@@ -1,0 +1,151 @@
+/** Answers of the API, as far as the page reads them. */
+
+export interface Hit {
+  id: string
+  timestamp: string
+  body: string
+  raw: string
+  /** Bytes of the whole line, when `raw` is cut. */
+  raw_length?: number
+  level?: string | null
+  service?: string | null
+  host?: string | null
+  source?: string | null
+  attributes?: Record<string, unknown> | null
+  attributes_cut?: boolean
+  trace_id?: string | null
+  span_id?: string | null
+  offset?: number
+  truncated_from?: number
+  parse_failed?: boolean
+  continues?: boolean
+}
+
+export interface HistogramData {
+  interval_ns: number | string
+  start_ns: number | string
+  buckets: Record<string, number>[]
+}
+
+export interface SearchAnswer {
+  total: number | null
+  complete: boolean
+  hits: Hit[]
+  took_ms: number
+  next: string | null
+  histogram?: HistogramData | null
+}
+
+export interface Alert {
+  id: string
+  rule: string
+  state: string
+  labels: Record<string, string>
+  annotations: Record<string, string>
+  starts_at: string
+  ends_at: string | null
+  last_line_at: string
+  lines: number
+  samples: unknown
+}
+
+export interface Rule {
+  name: string
+  description: string
+  index: string
+  query: string | null
+  regex: string | null
+  count: number
+  within: string
+  group_by: string[]
+  labels: Record<string, string>
+  receivers: string[] | null
+  file: string
+  line: number
+  summary: string
+  state: string
+  pending: number
+  firing: number
+}
+
+export interface Notification {
+  id: string
+  receiver: string
+  state: string
+  attempts: number
+  last_error: string | null
+}
+
+export interface HistoryEntry {
+  at: string
+  alert: string
+  rule: string
+  change: string
+  starts_at: string
+  labels: Record<string, string>
+  lines: number
+  notifications: Notification[]
+}
+
+export interface Receiver {
+  name: string
+  url: string
+  disabled: string | null
+  pending: number
+  delivered: number
+  dead: number
+}
+
+export interface AgentFile {
+  path: string
+  size: number
+  acked: number
+  backlog: number
+  open: boolean
+}
+
+export interface Agent {
+  id: string
+  host: string
+  version: string
+  started: string | number
+  last_seen: string
+  files: AgentFile[]
+  files_total: number
+  backlog_bytes: number
+  lines_total: number
+  bytes_total: number
+  errors: string[]
+}
+
+export interface Partition {
+  topic: string
+  partition: number
+  log_start: number | null
+  end: number | null
+  next: number
+  published: number
+  lag: number | null
+}
+
+export interface Indexer {
+  complete?: boolean
+  hot_docs: number
+  hot_bytes: number
+  splits: number
+  split_bytes?: number
+  docs: number
+  indexed?: number
+  last_publish: string | null
+  merges: number
+  parse_failed: number
+  poisoned?: number
+  duplicates_dropped: number
+  gaps: number
+}
+
+export interface Pipeline {
+  agents: Agent[]
+  partitions: Partition[]
+  indexer: Indexer
+}
