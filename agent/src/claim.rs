@@ -13,7 +13,7 @@ use logboom_client::SourceId;
 use tracing::{debug, info};
 
 use crate::checkpoint::Stage;
-use crate::content::{Content, Stat};
+use crate::content::{Content, GZIP_MAGIC, Stat};
 use crate::discover::Found;
 use crate::error::Error;
 use crate::identity::{Guard, Head, bytes_before};
@@ -72,6 +72,10 @@ impl<S: Sink> Tailer<S> {
         let head = Head::read(&mut content)?;
         if seen.place != found.stat.place || head.0.is_empty() {
             // Replaced since the walk, or a compressed file without content so far.
+            return Ok(Ok(()));
+        }
+        if GZIP_MAGIC.starts_with(&head.0) && head.0.len() < GZIP_MAGIC.len() {
+            // The first bytes of a compressed file: no log begins like that and ends there.
             return Ok(Ok(()));
         }
         let place = (seen.place.dev, seen.place.ino);

@@ -141,7 +141,7 @@ pub(crate) struct Length {
 }
 
 /// Magic and the only compression method there is.
-const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 0x08];
+pub(crate) const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 0x08];
 /// The longest line (1 MiB by default, and as much for its neighbours) can be read again.
 const WINDOW_BYTES: usize = 4 << 20;
 const STEP_BYTES: usize = 64 << 10;
