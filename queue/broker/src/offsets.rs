@@ -107,6 +107,7 @@ impl Offsets {
             journal,
             memory: memory.clone(),
             compact_at: OFFSETS_JOURNAL_BYTES_MAX,
+            unapplied: 0,
         };
         let thread = thread::Builder::new()
             .name("queue-offsets".to_owned())
@@ -279,6 +280,8 @@ struct Writer {
     /// Journal size at which the next snapshot is due: twice the last one at least, so that a store which is
     /// large by itself is not rewritten at every commit.
     compact_at: u64,
+    /// Rows of the current round that are not in memory yet and may be new there.
+    unapplied: usize,
 }
 
 impl Writer {
@@ -305,36 +308,46 @@ impl Writer {
                 // The client may have gone; its commit stands.
                 let _gone = command.done.send(outcome);
             }
+            self.unapplied = 0;
             self.compact_if_due();
         }
     }
 
     fn append(&mut self, changes: &[Change]) -> Result<(), StoreError> {
-        let added: usize = changes
-            .iter()
-            .map(|change| {
-                if let Change::Commit { rows, .. } = change {
-                    rows.len()
-                } else {
-                    0
-                }
-            })
-            .sum();
-        if self
-            .memory
-            .read()
-            .expect("no reader or writer panics")
-            .count
-            + added
-            > OFFSETS_MAX
-        {
-            return Err(StoreError::TooMany);
-        }
+        self.check_room(changes)?;
         for change in changes {
             self.journal
                 .append(&encode(change))
                 .map_err(|error| StoreError::Storage(error.to_string()))?;
         }
+        Ok(())
+    }
+
+    /// Offsets that move on need no room; new ones do. Which are new is looked up near the limit only.
+    fn check_room(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        let memory = self.memory.read().expect("no reader or writer panics");
+        let held = memory.count + self.unapplied;
+        let commits = changes.iter().filter_map(|change| match change {
+            Change::Commit { group, rows } => Some((group, rows)),
+            Change::DeleteGroup { .. } | Change::DeleteTopic { .. } => None,
+        });
+        let is_new = |group: &str, row: &Row| {
+            let key = (Arc::from(row.topic.as_str()), row.partition);
+            !memory
+                .groups
+                .get(group)
+                .is_some_and(|rows| rows.contains_key(&key))
+        };
+        let mut added = commits.clone().map(|(_, rows)| rows.len()).sum::<usize>();
+        if held + added > OFFSETS_MAX {
+            added = commits
+                .map(|(group, rows)| rows.iter().filter(|row| is_new(group, row)).count())
+                .sum();
+        }
+        if held + added > OFFSETS_MAX {
+            return Err(StoreError::TooMany);
+        }
+        self.unapplied += added;
         Ok(())
     }
 
@@ -351,5 +364,160 @@ impl Writer {
             warn!(%error, "offsets journal cannot be compacted; it goes on growing and is tried again");
         }
         self.compact_at = OFFSETS_JOURNAL_BYTES_MAX.max(2 * self.journal.bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use logboom_disk::SimDisk;
+
+    fn row(topic: &str, partition: i32, offset: i64) -> Row {
+        let committed = Committed {
+            offset,
+            leader_epoch: -1,
+            metadata: String::new(),
+            time_ms: 5,
+        };
+        Row {
+            topic: topic.to_owned(),
+            partition,
+            committed,
+        }
+    }
+
+    fn open(disk: &SimDisk) -> Offsets {
+        Offsets::open(Arc::new(disk.clone()), Path::new("/")).unwrap()
+    }
+
+    fn offset(offsets: &Offsets, group: &str, topic: &str, partition: i32) -> Option<i64> {
+        offsets
+            .get(group, topic, partition)
+            .map(|committed| committed.offset)
+    }
+
+    #[tokio::test]
+    async fn what_was_answered_survives_a_crash_at_any_time() {
+        for seed in 0..30 {
+            let disk = SimDisk::new(seed);
+            let mut answered = 0;
+            for round in 0..5 {
+                let offsets = open(&disk);
+                let found = offset(&offsets, "g", "t", 0).unwrap_or(0);
+                assert!(
+                    found >= answered,
+                    "seed {seed}: {answered} was answered, {found} is there"
+                );
+                disk.stop_after(3 + (seed * 7 + round * 5) % 20);
+                for next in found + 1..found + 20 {
+                    if offsets.commit("g", vec![row("t", 0, next)]).await.is_err() {
+                        break;
+                    }
+                    answered = next;
+                }
+                // A crash, not a close: the thread ends with its channel, its disk is dead.
+                offsets.close().unwrap();
+                disk.crash();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn deleted_groups_and_topics_stay_deleted_through_a_snapshot() {
+        let disk = SimDisk::new(1);
+        let offsets = open(&disk);
+        offsets
+            .commit(
+                "stays",
+                vec![row("t", 0, 1), row("u", 0, 2), row("t", 1, 3)],
+            )
+            .await
+            .unwrap();
+        offsets.commit("goes", vec![row("t", 0, 9)]).await.unwrap();
+        offsets.delete_group("goes").await.unwrap();
+        offsets.delete_topic("u").await.unwrap();
+        offsets.close().unwrap();
+        for _ in 0..2 {
+            let offsets = open(&disk);
+            assert_eq!(offsets.groups(), ["stays"]);
+            assert_eq!(offset(&offsets, "stays", "t", 1), Some(3));
+            assert_eq!(offset(&offsets, "stays", "u", 0), None);
+            assert!(offsets.has_topic("stays", "t") && !offsets.has_topic("stays", "u"));
+            offsets.close().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn the_journal_is_replaced_by_a_snapshot_before_it_grows_for_ever() {
+        let disk = SimDisk::new(1);
+        let offsets = open(&disk);
+        let metadata = "m".repeat(4000);
+        let mut written = 0;
+        let mut next = 0;
+        while written < 3 * OFFSETS_JOURNAL_BYTES_MAX as usize {
+            next += 1;
+            let mut row = row("t", 0, next);
+            row.committed.metadata.clone_from(&metadata);
+            offsets.commit("g", vec![row; 100]).await.unwrap();
+            written += 100 * metadata.len();
+        }
+        offsets.close().unwrap();
+        let dir = Path::new("/offsets");
+        let sizes = disk
+            .list(dir)
+            .unwrap()
+            .into_iter()
+            .map(|entry| disk.open(&dir.join(entry.name)).unwrap().len().unwrap());
+        let total: u64 = sizes.sum();
+        assert!(
+            total <= OFFSETS_JOURNAL_BYTES_MAX + 2 * 1024 * 1024,
+            "{total} bytes"
+        );
+        assert_eq!(offset(&open(&disk), "g", "t", 0), Some(next));
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_commits_until_there_is_room() {
+        let disk = SimDisk::new(1);
+        let offsets = open(&disk);
+        offsets.commit("g", vec![row("t", 0, 1)]).await.unwrap();
+        disk.set_capacity(Some(0));
+        let mut refused = false;
+        for next in 2..40_000 {
+            let rows = (0..100)
+                .map(|partition| row("t", partition, next))
+                .collect();
+            if offsets.commit("g", rows).await.is_err() {
+                refused = true;
+                break;
+            }
+        }
+        assert!(refused);
+        disk.set_capacity(None);
+        offsets.commit("g", vec![row("t", 0, 77)]).await.unwrap();
+        assert_eq!(offset(&offsets, "g", "t", 0), Some(77));
+        offsets.close().unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_number_of_offsets_is_bounded() {
+        let offsets = open(&SimDisk::new(1));
+        let rows = |from: usize, to: usize| {
+            (from..to)
+                .map(|partition| row("t", partition as i32, 1))
+                .collect()
+        };
+        offsets.commit("g", rows(0, OFFSETS_MAX)).await.unwrap();
+        assert_eq!(
+            offsets.commit("h", rows(0, 1)).await,
+            Err(StoreError::TooMany)
+        );
+        offsets
+            .commit("g", rows(0, 100))
+            .await
+            .expect("what is known moves on");
+        offsets.delete_group("g").await.unwrap();
+        offsets.commit("h", rows(0, 1)).await.unwrap();
+        offsets.close().unwrap();
     }
 }

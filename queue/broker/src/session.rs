@@ -2,7 +2,7 @@
 //!
 //! Reading and answering run side by side in one task. Produce requests that follow each other are started in the
 //! order in which they came and then wait together, so that a pipelining producer fills one group commit; any other
-//! request begins when everything before it has been answered. What a connection has in flight is bounded in
+//! request (and a Produce that creates its topic) begins when everything before it has been answered. What a connection has in flight is bounded in
 //! requests and bytes, and a full pipeline stops reading. When the client has closed its side, or the broker stops,
 //! what was read is still answered, only without waiting for more records or members.
 
@@ -207,7 +207,7 @@ async fn answer_requests(
             biased;
             Some(outgoing) = pipeline.next(), if !pipeline.is_empty() => write(&mut writer, outgoing?).await?,
             request = receiver.recv(), if may_take => match request {
-                Some(request) if is_produce(&request.decoded) => {
+                Some(request) if may_overlap(node, &request.decoded) => {
                     let mut answering: Answering<'_> = Box::pin(answer(node, peer, request));
                     // The first poll hands the batches to the log: in the order of the requests.
                     match futures::poll!(&mut answering) {
@@ -233,17 +233,8 @@ async fn answer_requests(
     Ok(())
 }
 
-fn is_produce(decoded: &Decoded) -> bool {
-    matches!(
-        decoded,
-        Decoded::Request {
-            tag: Tag {
-                key: ApiKey::Produce,
-                ..
-            },
-            ..
-        }
-    )
+fn may_overlap(node: &Node, decoded: &Decoded) -> bool {
+    matches!(decoded, Decoded::Request { body, .. } if api::may_overlap(node, body))
 }
 
 async fn answer(node: &Node, peer: &Peer, incoming: Incoming) -> Result<Outgoing, SessionError> {

@@ -46,7 +46,7 @@ pub(super) async fn list_offsets(
                 .as_ref()
                 .and_then(|topic| topic.partition(row.partition_index));
             let found = match log {
-                Some(log) => find(log, row.current_leader_epoch, row.timestamp).await,
+                Some(log) => find(log, call.version, row.current_leader_epoch, row.timestamp).await,
                 None => Err(ResponseError::UnknownTopicOrPartition),
             };
             let response =
@@ -76,11 +76,13 @@ struct Found {
 
 async fn find(
     log: &Arc<PartitionLog>,
+    version: i16,
     known_epoch: i32,
     timestamp: i64,
 ) -> Result<Found, ResponseError> {
     check_epoch(log, known_epoch)?;
-    let leader_epoch = log.leader_epoch();
+    // Older versions have no place for it, and the codec refuses to write what has none.
+    let leader_epoch = if version >= 4 { log.leader_epoch() } else { -1 };
     let (offset, timestamp) = match timestamp {
         LATEST => (log.high_watermark(), -1),
         EARLIEST => (log.log_start(), -1),

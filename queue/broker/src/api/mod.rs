@@ -26,6 +26,12 @@ pub(crate) struct Call<'a> {
     pub(crate) client_id: &'a str,
 }
 
+/// Whether a request may be started while others of its connection are still being answered: a Produce that only
+/// has to hand its batches over. One that has to create a topic first may not, or the next would overtake it.
+pub(crate) fn may_overlap(node: &Node, request: &RequestKind) -> bool {
+    matches!(request, RequestKind::Produce(request) if produce::topics_exist(node, request))
+}
+
 /// What becomes of a request.
 pub(crate) struct Answer {
     /// `None`: the client wants none (Produce with acks=0).

@@ -18,6 +18,7 @@ use super::{Call, text};
 use crate::log::batch::{BatchError, Header};
 use crate::log::{AppendError, PartitionLog};
 use crate::metrics as names;
+use crate::node::Node;
 use crate::topics::Topic;
 
 /// An error code and the words for it.
@@ -35,6 +36,13 @@ impl Refusal {
             log_start: -1,
         }
     }
+}
+
+pub(super) fn topics_exist(node: &Node, request: &ProduceRequest) -> bool {
+    request
+        .topic_data
+        .iter()
+        .all(|data| node.topics.get(&data.name).is_some())
 }
 
 /// `None` when the producer asked for no answer.

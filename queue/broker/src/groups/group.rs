@@ -436,17 +436,13 @@ impl Group {
             .and_then(|()| {
                 let consistent = protocol.0.is_none_or(|kind| kind == self.protocol_type)
                     && protocol.1.is_none_or(|name| name == self.protocol);
-                if consistent {
-                    Ok(())
-                } else {
-                    Err(ResponseError::InconsistentGroupProtocol)
+                match self.phase {
+                    _ if !consistent => Err(ResponseError::InconsistentGroupProtocol),
+                    Phase::Empty => Err(ResponseError::UnknownMemberId),
+                    Phase::Preparing { .. } => Err(ResponseError::RebalanceInProgress),
+                    Phase::Completing { .. } | Phase::Stable => Ok(()),
                 }
             });
-        let checked = checked.and_then(|()| match self.phase {
-            Phase::Empty => Err(ResponseError::UnknownMemberId),
-            Phase::Preparing { .. } => Err(ResponseError::RebalanceInProgress),
-            Phase::Completing { .. } | Phase::Stable => Ok(()),
-        });
         if let Err(error) = checked {
             let _gone = waiter.send(Err(error));
             return answer;

@@ -1,6 +1,8 @@
 //! A broker in this process on a port of its own, and the few ways in which the tests talk to it.
 #![allow(dead_code)] // Every test binary uses its own part.
 
+pub(crate) mod wire;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -119,7 +121,11 @@ pub(crate) async fn kcat_ok(bootstrap: &str, arguments: &[&str], input: &[u8]) -
 }
 
 /// kcat in the background, with its output in a file.
-pub(crate) fn kcat_start(bootstrap: &str, arguments: &[&str], output: &Path) -> std::process::Child {
+pub(crate) fn kcat_start(
+    bootstrap: &str,
+    arguments: &[&str],
+    output: &Path,
+) -> std::process::Child {
     kcat_command(bootstrap, arguments)
         .stdin(Stdio::null())
         .stdout(std::fs::File::create(output).unwrap())
