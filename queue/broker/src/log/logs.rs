@@ -280,6 +280,7 @@ fn open_partitions(env: &Arc<Env>, dir: &Path, clean: bool) -> Result<ByName, Lo
         };
         let core = open_partition(env, &path, clean).map_err(|error| {
             let reason = one_line(&error);
+            metrics::counter!(super::metrics::PARTITION_FAILURES).increment(1);
             tracing::error!(topic, partition, error = %reason, "partition is refused");
             reason
         });

@@ -23,6 +23,7 @@ mod error;
 mod index;
 mod limits;
 mod logs;
+mod metrics;
 mod open;
 mod partition;
 mod producers;

@@ -137,7 +137,7 @@ impl Core {
     pub(super) fn tail(&self) -> MutexGuard<'_, Tail> {
         self.tail
             .lock()
-            .expect("a panic with the tail in hand ends the writer, and so the process")
+            .expect("nothing panics with the tail in hand; if it did, nothing may be built on it")
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, PartitionState> {
@@ -179,6 +179,7 @@ impl Core {
     /// From now on every append is refused; what is synced can be read.
     pub(super) fn fail(&self, error: &DiskError) -> Arc<str> {
         let reason = one_line(error);
+        metrics::counter!(super::metrics::PARTITION_FAILURES).increment(1);
         tracing::error!(dir = %self.dir.display(), error = %reason, "partition is out of service until a restart");
         self.failure.get_or_init(|| reason).clone()
     }

@@ -91,6 +91,7 @@ impl PartitionLog {
 /// A failed read is for people: bytes that were acknowledged are not there.
 pub(super) fn storage(log: &PartitionLog, error: &LogError) -> ReadError {
     let reason = one_line(error);
+    metrics::counter!(super::metrics::DAMAGED_READS).increment(1);
     tracing::error!(partition = ?log, error = %reason, "cannot read synced records");
     ReadError::Storage { reason }
 }

@@ -388,6 +388,7 @@ impl<'a> Segments<'a> {
         )? {
             Rest::Zeros => {}
             Rest::Torn => {
+                metrics::counter!(super::metrics::TORN_TAILS).increment(1);
                 tracing::warn!(path = %found.path.display(), position = end, offset = summary.end_offset, "torn tail cut off");
             }
             Rest::GoodBatchAt(good) => {

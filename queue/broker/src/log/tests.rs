@@ -94,7 +94,7 @@ fn damage_that_had_been_synced_is_refused_and_not_cut_off() {
     ) = (16 << 20, 16 << 20);
     let logs = machine.open();
     let log = logs.create("t", 0).unwrap();
-    for byte in 0..40 {
+    for byte in 0..60 {
         append_one(&log, plain(byte, 100_000)).unwrap();
     }
     drop(logs);

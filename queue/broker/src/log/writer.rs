@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::commit::{Pending, commit};
 use super::limits::GROUP_BYTES_MAX;
+use super::metrics::{GROUP_BATCHES, GROUP_SECONDS};
 use super::sync_pool::SyncPool;
 
 pub(super) enum Message {
@@ -24,7 +25,10 @@ pub(super) fn run(inbox: &Receiver<Message>, pool: &SyncPool, group_wait: Durati
         stopping: false,
     };
     while let Some(group) = gathering.group(group_wait) {
+        let start = Instant::now();
+        metrics::histogram!(GROUP_BATCHES).record(group.len() as f64);
         commit(group, |files| pool.sync(files));
+        metrics::histogram!(GROUP_SECONDS).record(start.elapsed().as_secs_f64());
     }
 }
 
