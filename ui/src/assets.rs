@@ -134,4 +134,31 @@ mod tests {
         headers.insert(IF_NONE_MATCH, index.etag.parse().unwrap());
         assert_eq!(answer(index, &headers).status(), StatusCode::NOT_MODIFIED);
     }
+
+    /// What a browser loads before it can draw Search: scripts, their preloads and style sheets.
+    #[test]
+    fn first_paint_takes_at_most_200_kb() {
+        if option_env!("LOGBOOM_UI") == Some("stub") {
+            println!("skipped: built with LOGBOOM_UI=stub, which embeds no page");
+            return;
+        }
+        let index = std::str::from_utf8(find("/").unwrap().body).unwrap();
+        let linked = |asset: &&Asset| {
+            let is_code = asset.path.ends_with(".js") || asset.path.ends_with(".css");
+            is_code && index.contains(asset.path)
+        };
+        let bytes: usize = embedded::ASSETS
+            .iter()
+            .filter(linked)
+            .map(|asset| asset.gzip.unwrap_or(asset.body).len())
+            .sum();
+        assert!(
+            bytes > 50_000,
+            "the page was not built: Node with npm is needed"
+        );
+        assert!(
+            bytes <= 200_000,
+            "{bytes} bytes of gzip are loaded before the first paint"
+        );
+    }
 }

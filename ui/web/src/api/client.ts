@@ -1,5 +1,6 @@
 /** Asks the API. Every refusal becomes a `Refusal`, with the place in the query where it says one. */
 import { writeQueryString } from '../search/address'
+import { parseExact } from './json'
 import type { Alert, Hit, HistoryEntry, Pipeline, Receiver, Rule, SearchAnswer } from './types'
 
 export class Refusal extends Error {
@@ -33,7 +34,7 @@ async function get<T>(path: string, params: Record<string, unknown> = {}, signal
     throw new Refusal('the server does not answer; is logboom running?', 0)
   }
   if (!response.ok) throw await refusalOf(response)
-  return (await response.json()) as T
+  return parseExact(await response.text()) as T
 }
 
 export interface SearchQuestion {

@@ -69,9 +69,9 @@ export function LivePage() {
       <h1 className="hidden">{t.pages.live}</h1>
       <header className="bar">
         <QueryField q={q} onSubmit={setQuery} refusal={tail.refusal} field={field} button={t.live.start} />
-        <button type="button" className={paused ? 'button primary' : 'button'} onClick={paused ? resumeAtEnd : pause} title={paused ? `${t.live.resume} (Space)` : `${t.live.pause} (Space)`}>
-          {paused ? <PlayIcon /> : <PauseIcon />}
-          <span>{paused ? t.live.resume : t.live.pause}</span>
+        <button type="button" className="button" aria-pressed={paused} onClick={paused ? resumeAtEnd : pause} title={`${paused ? t.live.resume : t.live.pause} (Space)`}>
+          <PauseIcon />
+          <span>{t.live.pause}</span>
         </button>
       </header>
       <Chips q={q} onChange={setQuery} />
@@ -119,7 +119,7 @@ export function LivePage() {
             link={link}
             onClose={close}
             onStep={step}
-            onFilter={(name, value, negated) => setQuery(include(q, name, value, negated))}
+            onFilter={(name, value, negated) => setQuery(include(field.current?.value ?? q, name, value, negated))}
             onColumn={(name) => go({ cols: columnsText(columns.includes(name) ? columns.filter((other) => other !== name) : [...columns, name]) })}
           />
         )}

@@ -37,7 +37,7 @@ export function PipelinePage() {
         <h2>{t.pipeline.partitions}</h2>
         {partitions.length === 0 ? <Empty title={t.pipeline.noPartitions} /> : <Partitions partitions={partitions} />}
       </section>
-      <section>
+      <section aria-label={t.pipeline.indexer}>
         <h2>{t.pipeline.indexer}</h2>
         <Health indexer={indexer} />
       </section>
@@ -172,8 +172,8 @@ function Health({ indexer }: { indexer: Indexer }) {
 
 function Table({ label, head, numbers, children }: { label: string; head: string[]; numbers: number[]; children: ReactNode }) {
   return (
-    <div className="table-frame" tabIndex={0} role="region" aria-label={label}>
-      <table>
+    <div className="table-frame" tabIndex={0}>
+      <table aria-label={label}>
         <thead><tr>{head.map((name, index) => <th key={name} scope="col" className={numbers.includes(index) ? 'number' : ''}>{name}</th>)}</tr></thead>
         <tbody>{children}</tbody>
       </table>

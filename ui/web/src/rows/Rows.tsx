@@ -68,7 +68,6 @@ export function Rows(props: Props) {
   useEffect(() => {
     if (activeIndex >= 0 && !follow) virtual.scrollToIndex(activeIndex, { align: 'auto' })
     // Only when another row becomes active; not when rows arrive around it.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [active])
 
   useLayoutEffect(() => {
@@ -166,6 +165,7 @@ const RowView = memo(function RowView({ row, index, count, top, height, grid, co
   return (
     <div
       {...common}
+      data-testid="log-row"
       aria-selected={selected}
       className={`row level-${level}${active ? ' active' : ''}${selected ? ' selected' : ''}`}
       style={{ ...place, gridTemplateColumns: grid }}

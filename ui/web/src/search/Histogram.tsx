@@ -51,7 +51,7 @@ export function Histogram({ data, zone, onZoom, onZoomOut, onLevel }: Props) {
   const total = bars.totals.reduce((sum, value) => sum + value, 0)
   const digits = bars.interval < 1_000_000_000n ? 3 : 0
   return (
-    <section className="histogram" aria-label={t.histogram.levels}>
+    <section className="histogram" data-testid="histogram" aria-label={t.histogram.levels}>
       <div
         ref={place}
         className="histogram-chart"

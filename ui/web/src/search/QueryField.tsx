@@ -7,15 +7,17 @@ import { CloseIcon, SearchIcon } from '../shell/icons'
 
 interface Props {
   q: string
+  /** A change makes the field show `q` again, whatever was typed since. */
+  revision?: number
   onSubmit: (q: string) => void
   refusal: Refusal | undefined
   field: Ref<HTMLInputElement>
   button: string
 }
 
-export function QueryField({ q, onSubmit, refusal, field, button }: Props) {
+export function QueryField({ q, revision, onSubmit, refusal, field, button }: Props) {
   const [text, setText] = useState(q)
-  useEffect(() => setText(q), [q])
+  useEffect(() => setText(q), [q, revision])
   const wrong = refusal?.span !== undefined
   return (
     <form

@@ -42,12 +42,20 @@ export function SearchPage() {
       void navigate({ to: '/search', search: (before) => readAddress({ ...before, ...change }), replace }),
     [navigate],
   )
-  const setQuery = (text: string) => (text === q ? found.again() : go({ q: text, line: undefined }))
+  const [revision, setRevision] = useState(0)
+  const setQuery = (text: string) => {
+    if (text !== q) return go({ q: text, line: undefined })
+    // The address stays, so the field must be told to show it again.
+    setRevision(revision + 1)
+    found.again()
+  }
+  /** Filters go onto what stands in the field, be it searched already or not. */
+  const draft = () => field.current?.value ?? q
   const setRange = (range: TimeRange) => (range.from === rangeOf(address).from && range.to === rangeOf(address).to ? found.again() : go({ from: range.from, to: range.to }))
   const open = useCallback((hit: Hit) => go({ line: hit.id }, true), [go])
   const close = useCallback(() => go({ line: undefined }, true), [go])
   const activate = useCallback((row: Row) => setActive(rowId(row)), [])
-  const filter = (name: string, value: string, negated: boolean) => setQuery(include(q, name, value, negated))
+  const filter = (name: string, value: string, negated: boolean) => setQuery(include(draft(), name, value, negated))
   const toggleColumn = (name: string) => {
     const next = columns.includes(name) ? columns.filter((other) => other !== name) : [...columns, name]
     go({ cols: columnsText(next) }, true)
@@ -64,7 +72,7 @@ export function SearchPage() {
     <div className="page search-page">
       <h1 className="hidden">{t.pages.search}</h1>
       <header className="bar">
-        <QueryField q={q} onSubmit={setQuery} refusal={found.refusal} field={field} button={t.search.run} />
+        <QueryField q={q} revision={revision} onSubmit={setQuery} refusal={found.refusal} field={field} button={t.search.run} />
         <TimeField range={rangeOf(address)} zone={zone} bounds={found.bounds} onRange={setRange} onZone={(next) => go({ tz: next }, true)} />
       </header>
       <Chips q={q} onChange={setQuery} />
@@ -76,7 +84,7 @@ export function SearchPage() {
           zone={zone}
           onZoom={(from, to) => setRange(absolute(from, to))}
           onZoomOut={() => zoomed && setRange(zoomed)}
-          onLevel={(level) => (level === 'none' ? setQuery(withoutLevel(q)) : filter('level', level, false))}
+          onLevel={(level) => (level === 'none' ? setQuery(withoutLevel(draft())) : filter('level', level, false))}
         />
       )}
       <div className="summary">
@@ -140,7 +148,7 @@ function Summary({ found }: { found: Found }) {
         <span className="faint">{t.search.loading}</span>
       ) : (
         <>
-          <b>{found.total === null || found.total === undefined ? t.search.atLeast(found.hits.length) : t.search.matches(found.total)}</b>
+          <b data-testid="total">{found.total === null || found.total === undefined ? t.search.atLeast(found.hits.length) : t.search.matches(found.total)}</b>
           {found.tookMs !== undefined && <span className="faint">{t.search.took(found.tookMs)}</span>}
           {found.total !== found.hits.length && <span className="faint">{t.search.loaded(found.hits.length)}</span>}
           {!found.complete && <span className="warn"><WarnIcon /> {t.search.incomplete}</span>}

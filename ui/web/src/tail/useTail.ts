@@ -6,6 +6,7 @@
  */
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { refusalOf, Refusal } from '../api/client'
+import { parseExact } from '../api/json'
 import type { Hit } from '../api/types'
 import { t } from '../i18n'
 import type { Row } from '../rows/Rows'
@@ -83,7 +84,7 @@ export function useTail(q: string): Tail {
         if (opened) mark(t.live.reconnected, 'warn')
         opened = true
       } else if (event === 'hits') {
-        const hits = JSON.parse(data) as Hit[]
+        const hits = parseExact(data) as Hit[]
         for (const hit of hits) ring.current.push({ kind: 'hit', hit })
         counts.received += hits.length
         counts.arrivals.push({ at: performance.now(), count: hits.length })
