@@ -12,11 +12,12 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex, regex::Error> {
 }
 
 /// The parsed form, as [`compile`] reads it: bytes that are no UTF-8 may match.
-pub(crate) fn parse(pattern: &str) -> Result<regex_syntax::hir::Hir, regex_syntax::Error> {
+pub(crate) fn parse(pattern: &str) -> Result<regex_syntax::hir::Hir, Box<regex_syntax::Error>> {
     regex_syntax::ParserBuilder::new()
         .utf8(false)
         .build()
         .parse(pattern)
+        .map_err(Box::new)
 }
 
 /// What is wrong with a pattern.
