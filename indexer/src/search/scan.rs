@@ -119,10 +119,11 @@ impl Scan<'_> {
                 if !self.range.contains(&time_ns) {
                     continue;
                 }
-                if let Some(judge) = &mut judge {
-                    if !judge.is_sure(doc) && !self.verify(&judge.store, doc, columns.id(doc))? {
-                        continue;
-                    }
+                if let Some(judge) = &mut judge
+                    && !judge.is_sure(doc)
+                    && !self.verify(&judge.store, doc, columns.id(doc))?
+                {
+                    continue;
                 }
                 self.total += 1;
                 if let Some(counts) = &mut self.counts {
