@@ -1,6 +1,6 @@
 /** Search: a query, a range, what matches over time, and the lines. */
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
-import { useCallback, useMemo, useRef, useState } from 'react'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import type { Hit } from '../api/types'
 import { t } from '../i18n'
 import { include, remove, chips, shownValue, clauses } from '../query/clauses'
@@ -64,6 +64,11 @@ export function SearchPage() {
   const link = (hit: Hit): string => location.origin + '/search' + writeQueryString({ ...address, ...around(address, found, hit), line: hit.id })
   const { step } = useRowKeys({ rows, active, selected: address.line, setActive, open, close, toggleWrap, copyLink: (hit) => void copyText(link(hit)) })
   useKeys({ '/': () => field.current?.focus() })
+
+  // Another search begins at its top.
+  useEffect(() => {
+    scroller.current?.scrollTo({ top: 0 })
+  }, [q, address.from, address.to, address.order])
 
   const selected = useMemo(() => found.hits.find((hit) => hit.id === address.line), [found.hits, address.line])
   const nothing = !found.loading && !found.refusal && found.bounds !== undefined && rows.length === 0

@@ -80,9 +80,10 @@ export function useSearch(address: SearchAddress): Found {
     isFull,
     more: canLoad ? () => void found.fetchNextPage() : undefined,
     again: () => {
-      // A fixed range keeps its key; then the same question is asked again.
-      setRun(run + 1)
-      if (found.isError || (range.to !== 'now' && !range.from.includes('now'))) void found.refetch()
+      const next = resolve(range, zone, fromMillis(Date.now()))
+      // A fixed range keeps its key, so the same question must be asked again in so many words.
+      if (next?.from === bounds?.from && next?.to === bounds?.to) void found.refetch()
+      else setRun(run + 1)
     },
   }
 }

@@ -12,7 +12,7 @@ export function HelpSheet({ onClose }: { onClose: () => void }) {
     <Dialog.Root open modal={false} onOpenChange={(open) => !open && onClose()}>
       <Dialog.Portal>
         <div className="veil" />
-        <Dialog.Content className="sheet" aria-describedby={undefined}>
+        <Dialog.Content className="sheet" data-modal aria-describedby={undefined}>
           <header>
             <Dialog.Title>{t.keys.title}</Dialog.Title>
             <Dialog.Close className="icon" aria-label={t.shell.close}><CloseIcon /></Dialog.Close>

@@ -1,7 +1,7 @@
 /** What surrounds every page: the rail, the help sheet, the keys that work anywhere. */
 import { useQuery } from '@tanstack/react-query'
-import { Link, Outlet, useNavigate } from '@tanstack/react-router'
-import { useState, type ReactNode } from 'react'
+import { Link, Outlet, useLocation, useNavigate } from '@tanstack/react-router'
+import { useEffect, useState, type ReactNode } from 'react'
 import { alerts } from '../api/client'
 import { t } from '../i18n'
 import { HelpSheet } from './HelpSheet'
@@ -12,6 +12,11 @@ import { nextTheme, useTheme } from './theme'
 export function Shell() {
   const [help, setHelp] = useState(false)
   const navigate = useNavigate()
+  const page = useLocation({ select: (location) => location.pathname.split('/')[1] })
+  useEffect(() => {
+    const name = t.pages[page as keyof typeof t.pages] as string | undefined
+    document.title = name ? `${name} · logboom` : 'logboom'
+  }, [page])
   useKeys({
     'g s': () => void navigate({ to: '/search' }),
     'g l': () => void navigate({ to: '/live' }),
