@@ -14,8 +14,14 @@ const EDGES: [(&str, &[&str]); 10] = [
     ("queue/client", &["event"]),
     ("queue/broker", &["event", "disk"]),
     ("agent", &["client", "disk", "event"]),
-    ("indexer", &["client", "query", "disk", "metastore", "event"]),
-    ("alerting", &["client", "query", "disk", "metastore", "event"]),
+    (
+        "indexer",
+        &["client", "query", "disk", "metastore", "event"],
+    ),
+    (
+        "alerting",
+        &["client", "query", "disk", "metastore", "event"],
+    ),
     ("ui", &["indexer", "alerting", "query"]),
 ];
 
@@ -29,8 +35,12 @@ fn files(extension: &str) -> Vec<PathBuf> {
     let mut folders = vec![root().to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).unwrap().map(Result::unwrap) {
-            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
-            if name.starts_with('.') || ["target", "node_modules", "dist"].contains(&name.as_str()) {
+            let (path, name) = (
+                entry.path(),
+                entry.file_name().to_string_lossy().into_owned(),
+            );
+            if name.starts_with('.') || ["target", "node_modules", "dist"].contains(&name.as_str())
+            {
                 continue;
             }
             if entry.file_type().unwrap().is_dir() {
@@ -48,7 +58,13 @@ fn files(extension: &str) -> Vec<PathBuf> {
 fn crates_depend_only_on_what_the_architecture_allows() {
     for (folder, allowed) in EDGES {
         let manifest = std::fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
-        let dependencies = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+        let dependencies = manifest
+            .split("[dependencies]")
+            .nth(1)
+            .unwrap()
+            .split("\n[")
+            .next()
+            .unwrap();
         let found: BTreeSet<&str> = dependencies
             .lines()
             .filter_map(|line| line.strip_prefix("logboom-"))
@@ -56,7 +72,10 @@ fn crates_depend_only_on_what_the_architecture_allows() {
             .collect();
         let allowed: BTreeSet<&str> = allowed.iter().copied().collect();
         let added: Vec<_> = found.difference(&allowed).collect();
-        assert!(added.is_empty(), "{folder} depends on {added:?}, which ARCHITECTURE.md does not allow");
+        assert!(
+            added.is_empty(),
+            "{folder} depends on {added:?}, which ARCHITECTURE.md does not allow"
+        );
     }
 }
 
@@ -64,12 +83,20 @@ fn crates_depend_only_on_what_the_architecture_allows() {
 fn links_between_documents_lead_somewhere() {
     for document in files("md") {
         let text = std::fs::read_to_string(&document).unwrap();
-        for target in text.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap()) {
+        for target in text
+            .split("](")
+            .skip(1)
+            .map(|rest| rest.split([')', '#']).next().unwrap())
+        {
             if target.is_empty() || target.contains("://") {
                 continue;
             }
             let path = document.parent().unwrap().join(target);
-            assert!(path.exists(), "{} links to {target}, which does not exist", document.display());
+            assert!(
+                path.exists(),
+                "{} links to {target}, which does not exist",
+                document.display()
+            );
         }
     }
 }
@@ -77,11 +104,24 @@ fn links_between_documents_lead_somewhere() {
 #[test]
 fn nothing_unfinished_is_left_behind() {
     // Spelt apart so that this file does not find itself.
-    let words = [["FIX", "ME"].concat(), ["todo", "!("].concat(), ["dbg", "!("].concat(), ["unimplemented", "!("].concat()];
-    for source in files("rs").into_iter().chain(files("ts")).chain(files("tsx")) {
+    let words = [
+        ["FIX", "ME"].concat(),
+        ["todo", "!("].concat(),
+        ["dbg", "!("].concat(),
+        ["unimplemented", "!("].concat(),
+    ];
+    for source in files("rs")
+        .into_iter()
+        .chain(files("ts"))
+        .chain(files("tsx"))
+    {
         let text = std::fs::read_to_string(&source).unwrap();
         for word in &words {
-            assert!(!text.contains(word.as_str()), "{} holds `{word}`", source.display());
+            assert!(
+                !text.contains(word.as_str()),
+                "{} holds `{word}`",
+                source.display()
+            );
         }
     }
 }
@@ -90,6 +130,9 @@ fn nothing_unfinished_is_left_behind() {
 fn every_crate_takes_part_in_the_workspace_lints() {
     for (folder, _) in EDGES {
         let manifest = std::fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
-        assert!(manifest.contains("[lints]\nworkspace = true"), "{folder} sets lints of its own");
+        assert!(
+            manifest.contains("[lints]\nworkspace = true"),
+            "{folder} sets lints of its own"
+        );
     }
 }

@@ -1,0 +1,208 @@
+//! What may be typed, and which part answers it.
+//!
+//! This file knows words and flags only: a flag is turned into an override of the
+//! configuration and the rest is [`compose`](crate::compose)'s or
+//! [`terminal`](crate::terminal)'s work.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+
+use crate::compose::{self, Role};
+use crate::config::{Config, Overrides};
+use crate::{telemetry, terminal};
+
+/// Logs and alerts in one binary: tail files, keep every line exactly once,
+/// search it and be alerted within half a second.
+#[derive(Parser)]
+#[command(name = "logboom", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything on this machine: queue, indexer, alerting, agent and web page in one process
+    #[cfg(feature = "server")]
+    Up(UpArgs),
+    /// Tail files on this host and ship their lines into the queue
+    Agent(RoleArgs),
+    /// The built-in partitioned queue; any Kafka client can talk to it
+    #[cfg(feature = "server")]
+    Queue(RoleArgs),
+    /// Consume the queue into searchable splits
+    #[cfg(feature = "server")]
+    Indexer(RoleArgs),
+    /// Evaluate rules on the stream and deliver webhooks
+    #[cfg(feature = "server")]
+    Alerting(RoleArgs),
+    /// The web page and the HTTP API
+    #[cfg(feature = "server")]
+    Ui(RoleArgs),
+    /// Search from the terminal, newest line first
+    Search(SearchArgs),
+    /// Follow the lines that match, as they arrive
+    Tail(TailArgs),
+    /// Alert rules as code
+    #[cfg(feature = "server")]
+    #[command(subcommand)]
+    Rules(RulesCommand),
+    /// Validate a configuration file and say which key is wrong and what is allowed
+    Check(RoleArgs),
+}
+
+#[cfg(feature = "server")]
+#[derive(Args)]
+struct UpArgs {
+    /// Directory for everything that must survive a restart [default: ./logboom-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Configuration file (YAML)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Files to tail, e.g. --tail '/var/log/**/*.log' (may be given more than once)
+    #[arg(long, value_name = "GLOB")]
+    tail: Vec<String>,
+    /// Address of the web page and the HTTP API [default: 127.0.0.1:7480]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+}
+
+#[derive(Args)]
+struct RoleArgs {
+    /// Configuration file (YAML)
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct SearchArgs {
+    /// The query, e.g. 'level:error "connection refused"'; `*` is everything
+    pub(crate) query: String,
+    /// Start of the time range: RFC 3339, epoch, or relative such as `15m` or `now-2h` [default: all time]
+    #[arg(long, value_name = "T")]
+    pub(crate) from: Option<String>,
+    /// End of the time range, exclusive
+    #[arg(long, value_name = "T")]
+    pub(crate) to: Option<String>,
+    /// How many lines at most; 0 prints the total only
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: usize,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct TailArgs {
+    /// The query; `*` is everything
+    #[arg(default_value = "*")]
+    pub(crate) query: String,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct ServerArgs {
+    /// Address of the logboom server
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "LOGBOOM_URL",
+        default_value = "http://127.0.0.1:7480"
+    )]
+    pub(crate) url: String,
+}
+
+#[cfg(feature = "server")]
+#[derive(Subcommand)]
+enum RulesCommand {
+    /// Read rule files and say what is wrong with them
+    Check {
+        /// Rule files, or directories of them
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
+/// Parses the command line and runs what it asks for.
+pub(crate) fn run() -> anyhow::Result<ExitCode> {
+    let command = Cli::parse().command;
+    let environment = |name: &str| std::env::var(name).ok();
+    match command {
+        #[cfg(feature = "server")]
+        Command::Up(args) => {
+            let overrides = Overrides {
+                data: args.data,
+                listen: args.listen,
+                tail: args.tail,
+            };
+            let config = Config::load(args.config.as_deref(), environment, overrides)?;
+            serve(Role::Up, config)
+        }
+        Command::Agent(args) => serve_role(Role::Agent, &args),
+        #[cfg(feature = "server")]
+        Command::Queue(args) => serve_role(Role::Queue, &args),
+        #[cfg(feature = "server")]
+        Command::Indexer(args) => serve_role(Role::Indexer, &args),
+        #[cfg(feature = "server")]
+        Command::Alerting(args) => serve_role(Role::Alerting, &args),
+        #[cfg(feature = "server")]
+        Command::Ui(args) => serve_role(Role::Ui, &args),
+        Command::Search(args) => runtime()?.block_on(terminal::search(&args)),
+        Command::Tail(args) => runtime()?.block_on(terminal::tail(&args)),
+        #[cfg(feature = "server")]
+        Command::Rules(RulesCommand::Check { files }) => terminal::check_rules(&files),
+        Command::Check(args) => {
+            Config::load(Some(&args.config), environment, Overrides::default())?;
+            println!("{}: valid", args.config.display());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn serve_role(role: Role, args: &RoleArgs) -> anyhow::Result<ExitCode> {
+    let environment = |name: &str| std::env::var(name).ok();
+    serve(
+        role,
+        Config::load(Some(&args.config), environment, Overrides::default())?,
+    )
+}
+
+fn serve(role: Role, config: Config) -> anyhow::Result<ExitCode> {
+    telemetry::install_log(&config.log, std::io::stderr().is_terminal());
+    raise_open_file_limit();
+    runtime()?.block_on(compose::run(role, config))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+}
+
+/// Segments, splits and tailed files are all open files; the soft limit of many
+/// systems (1,024) is meant for programs that use `select`, which we do not.
+fn raise_open_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "cannot raise the limit of open files to its maximum");
+    }
+}

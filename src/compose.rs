@@ -1,0 +1,151 @@
+//! Builds the parts that a role needs and hands them to the supervisor.
+//!
+//! `up` is not a mode of its own: it starts the same parts as the roles do, and they
+//! speak to each other over the same sockets, so that what is tested in one process
+//! holds in several.
+
+#[cfg(feature = "server")]
+mod server;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use tracing::info;
+
+use logboom_client::ClientConfig;
+use logboom_disk::DirLock;
+
+use crate::config::{Config, ReadFrom};
+use crate::supervise::Supervisor;
+
+/// What one process is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Agent,
+    #[cfg(feature = "server")]
+    Up,
+    #[cfg(feature = "server")]
+    Queue,
+    #[cfg(feature = "server")]
+    Indexer,
+    #[cfg(feature = "server")]
+    Alerting,
+    #[cfg(feature = "server")]
+    Ui,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Role::Agent => "agent",
+            #[cfg(feature = "server")]
+            Role::Up => "up",
+            #[cfg(feature = "server")]
+            Role::Queue => "queue",
+            #[cfg(feature = "server")]
+            Role::Indexer => "indexer",
+            #[cfg(feature = "server")]
+            Role::Alerting => "alerting",
+            #[cfg(feature = "server")]
+            Role::Ui => "ui",
+        }
+    }
+}
+
+/// Runs the parts of `role` until a signal or a failure.
+///
+/// # Errors
+/// One line that names the part and what it stumbled over.
+pub(crate) async fn run(role: Role, config: Config) -> anyhow::Result<()> {
+    let mut supervisor = Supervisor::default();
+    let started = match role {
+        Role::Agent => start_agent(&config, &mut supervisor)
+            .await
+            .map(|()| Started::on_queue(&config)),
+        #[cfg(feature = "server")]
+        _ => server::start(role, config, &mut supervisor).await,
+    };
+    let started = match started {
+        Ok(started) => started,
+        Err(error) => {
+            // The first failure is what the operator needs to read; those of the stop are logged.
+            let _stopped_badly = supervisor.stop().await;
+            return Err(error);
+        }
+    };
+    // The one line on the standard output: scripts wait for it, people click on it.
+    println!("logboom {} is ready: {}", role.name(), started.at);
+    info!(role = role.name(), "ready");
+    supervisor.run_until_stopped().await
+}
+
+/// What stays for as long as the process runs.
+struct Started {
+    at: String,
+    /// Keeps a second process off the data directory.
+    _lock: Option<DirLock>,
+}
+
+impl Started {
+    fn on_queue(config: &Config) -> Started {
+        Started {
+            at: format!("ships to the queue at {}", config.queue.address),
+            _lock: None,
+        }
+    }
+}
+
+async fn start_agent(config: &Config, supervisor: &mut Supervisor) -> anyhow::Result<()> {
+    let agent = agent_config(config)?;
+    supervisor.start("agent", |ready, stop| {
+        logboom_agent::run(agent, ready, stop)
+    });
+    supervisor.last_is_ready().await
+}
+
+fn client(config: &Config, part: &str) -> ClientConfig {
+    ClientConfig {
+        bootstrap: config.queue.address.clone(),
+        client_id: format!("logboom-{part}"),
+    }
+}
+
+/// The directory of one part, made when missing.
+fn part_dir(config: &Config, part: &str) -> anyhow::Result<PathBuf> {
+    let directory = Path::new(&config.data).join(part);
+    std::fs::create_dir_all(&directory).with_context(|| {
+        format!(
+            "cannot create the data directory `{}`; choose another with --data or `data:`",
+            directory.display()
+        )
+    })?;
+    Ok(directory)
+}
+
+fn agent_config(config: &Config) -> anyhow::Result<logboom_agent::Config> {
+    let tails = config
+        .agent
+        .tail
+        .iter()
+        .map(|tail| logboom_agent::TailConfig {
+            globs: tail.glob.clone(),
+            exclude: tail.exclude.clone(),
+            format: tail.format.clone(),
+            service: tail.service.clone(),
+            timezone: tail.timezone.clone(),
+            read_from: match tail.read_from {
+                ReadFrom::Beginning => logboom_agent::ReadFrom::Beginning,
+                ReadFrom::End => logboom_agent::ReadFrom::End,
+            },
+        });
+    Ok(logboom_agent::Config {
+        topic: config.agent.topic.clone(),
+        partitions: config.queue.partitions,
+        line_bytes_max: config.agent.line_bytes_max,
+        ..logboom_agent::Config::new(
+            part_dir(config, "agent")?,
+            client(config, "agent"),
+            tails.collect(),
+        )
+    })
+}

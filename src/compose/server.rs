@@ -1,0 +1,225 @@
+//! The parts that make a server: sockets, locks, and who is started before whom.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use logboom_disk::DirLock;
+
+use super::{Role, Started, client, part_dir, start_agent};
+use crate::config::{Config, connectable};
+use crate::supervise::Supervisor;
+
+/// Groups whose committed offsets hold the queue's retention back.
+const READERS: [&str; 2] = [logboom_indexer::GROUP, logboom_alerting::GROUP];
+
+/// The sockets of this process. All are bound before the first part starts, so that
+/// a port in use ends the process before it has touched anything.
+struct Listeners {
+    queue: Option<TcpListener>,
+    indexer: Option<TcpListener>,
+    ui: Option<TcpListener>,
+}
+
+/// Starts what is called before its callers; the supervisor stops in the reverse order.
+pub(super) async fn start(
+    role: Role,
+    mut config: Config,
+    supervisor: &mut Supervisor,
+) -> anyhow::Result<Started> {
+    let runs = |part: Role| role == Role::Up || role == part;
+    let lock = lock_data(role, &config)?;
+    let listeners = Listeners {
+        queue: bind(runs(Role::Queue), "queue.listen", config.queue.listen).await?,
+        indexer: bind(runs(Role::Indexer), "indexer.listen", config.indexer.listen).await?,
+        ui: bind(runs(Role::Ui), "ui.listen", config.ui.listen).await?,
+    };
+    let ports = settle_addresses(role, &mut config, &listeners)?;
+    let metrics = install_metrics()?;
+
+    if let Some(listener) = listeners.queue {
+        let broker = logboom_broker::Broker::open(broker_config(&config)?)
+            .await
+            .context("queue")?;
+        supervisor.start("queue", |ready, stop| broker.run(listener, ready, stop));
+        supervisor.last_is_ready().await?;
+    }
+    if let Some(listener) = listeners.indexer {
+        let indexer = indexer_config(&config)?;
+        supervisor.start("indexer", |ready, stop| {
+            logboom_indexer::run(indexer, listener, ready, stop)
+        });
+        supervisor.last_is_ready().await?;
+    }
+    if runs(Role::Agent) {
+        start_agent(&config, supervisor).await?;
+    }
+    if runs(Role::Alerting) {
+        let alerting = alerting_config(&config)?;
+        supervisor.start("alerting", |ready, stop| {
+            logboom_alerting::run(alerting, ready, stop)
+        });
+        supervisor.last_is_ready().await?;
+    }
+    if let Some(listener) = listeners.ui {
+        let deps = ui_deps(&config, &ports, metrics, supervisor)?;
+        let ui = logboom_ui::Config {
+            external_url: config.ui.external_url.clone(),
+        };
+        supervisor.start("ui", |ready, stop| {
+            logboom_ui::run(ui, deps, listener, ready, stop)
+        });
+        supervisor.last_is_ready().await?;
+    }
+    Ok(Started {
+        at: announcement(role, &config, &ports),
+        _lock: lock,
+    })
+}
+
+/// `up` owns the data directory as a whole; the roles, which may share one, lock their own part of it.
+fn lock_data(role: Role, config: &Config) -> anyhow::Result<Option<DirLock>> {
+    let directory = match role {
+        Role::Up => part_dir(config, "")?,
+        Role::Indexer | Role::Alerting => part_dir(config, role.name())?,
+        // These lock by themselves, or keep nothing.
+        Role::Queue | Role::Agent | Role::Ui => return Ok(None),
+    };
+    let holder = format!("logboom {}", role.name());
+    Ok(Some(DirLock::acquire(&directory.join("lock"), &holder)?))
+}
+
+async fn bind(wanted: bool, key: &str, address: SocketAddr) -> anyhow::Result<Option<TcpListener>> {
+    if !wanted {
+        return Ok(None);
+    }
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(anyhow!(
+            "`{key}`: port {} of {} is in use by another process; stop that one or choose another port (0 takes a free one)",
+            address.port(),
+            address.ip()
+        )),
+        Err(error) => Err(error).with_context(|| format!("`{key}`: cannot listen on `{address}`")),
+    }
+}
+
+/// Where ports were left to the system, everything that refers to them learns what they became.
+fn settle_addresses(
+    role: Role,
+    config: &mut Config,
+    listeners: &Listeners,
+) -> anyhow::Result<Value> {
+    let mut ports = serde_json::Map::new();
+    if let Some(listener) = &listeners.queue {
+        let bound = listener.local_addr()?;
+        ports.insert("kafka".to_owned(), bound.to_string().into());
+        if role == Role::Up {
+            config.queue.address = connectable(bound).to_string();
+        }
+    }
+    if let Some(listener) = &listeners.indexer {
+        let bound = listener.local_addr()?;
+        ports.insert("indexer".to_owned(), bound.to_string().into());
+        if role == Role::Up {
+            config.ui.indexer_url = format!("http://{}", connectable(bound));
+        }
+    }
+    if let Some(listener) = &listeners.ui {
+        let bound = listener.local_addr()?;
+        ports.insert("http".to_owned(), bound.to_string().into());
+        let url = format!("http://{}", connectable(bound));
+        config.ui.external_url.get_or_insert(url);
+    }
+    Ok(ports.into())
+}
+
+fn install_metrics() -> anyhow::Result<PrometheusHandle> {
+    PrometheusBuilder::new()
+        .install_recorder()
+        .context("cannot install the metrics recorder")
+}
+
+fn announcement(role: Role, config: &Config, ports: &Value) -> String {
+    let bound = |name: &str| ports[name].as_str().unwrap_or_default().to_owned();
+    let page = || format!("http://{}", bound("http"));
+    match role {
+        Role::Up => format!(
+            "{} (queue {}, data {})",
+            page(),
+            bound("kafka"),
+            config.data.display()
+        ),
+        Role::Queue => bound("kafka"),
+        Role::Indexer => format!("http://{}", bound("indexer")),
+        Role::Ui => page(),
+        Role::Agent | Role::Alerting => format!("reads the queue at {}", config.queue.address),
+    }
+}
+
+fn broker_config(config: &Config) -> anyhow::Result<logboom_broker::Config> {
+    let queue = &config.queue;
+    Ok(logboom_broker::Config {
+        advertised: queue.advertised.clone(),
+        default_partitions: queue.partitions,
+        auto_create_topics: queue.auto_create_topics,
+        segment_bytes: queue.segment_bytes,
+        retention: Some(queue.retention),
+        retention_bytes: queue.retention_bytes,
+        protected_groups: READERS.map(str::to_owned).to_vec(),
+        disk_free_min_bytes: queue.disk_free_min,
+        ..logboom_broker::Config::new(part_dir(config, "queue")?)
+    })
+}
+
+fn indexer_config(config: &Config) -> anyhow::Result<logboom_indexer::Config> {
+    let indexer = &config.indexer;
+    Ok(logboom_indexer::Config {
+        topics: indexer.topics.clone(),
+        agent_topics: indexer.agent_topics.clone(),
+        partitions: config.queue.partitions,
+        hot_bytes_max: indexer.hot_bytes_max,
+        hot_age_max: indexer.hot_age_max,
+        refresh: indexer.refresh,
+        retention: indexer.retention,
+        ..logboom_indexer::Config::new(part_dir(config, "indexer")?, client(config, "indexer"))
+    })
+}
+
+fn alerting_config(config: &Config) -> anyhow::Result<logboom_alerting::Config> {
+    let alerting = &config.alerting;
+    Ok(logboom_alerting::Config {
+        data_dir: part_dir(config, "alerting")?,
+        queue: client(config, "alerting"),
+        topics: alerting.topics.clone(),
+        agent_topics: alerting.agent_topics.clone(),
+        partitions: config.queue.partitions,
+        rules: alerting.rules.clone(),
+        receivers: alerting.receivers.clone(),
+        external_url: config.ui.external_url.clone().unwrap_or_default(),
+        timing: logboom_alerting::Timing::default(),
+    })
+}
+
+fn ui_deps(
+    config: &Config,
+    ports: &Value,
+    metrics: PrometheusHandle,
+    supervisor: &Supervisor,
+) -> anyhow::Result<logboom_ui::Deps> {
+    let health = supervisor.health();
+    Ok(logboom_ui::Deps {
+        search: logboom_indexer::Remote::new(&config.ui.indexer_url)
+            .with_context(|| format!("`ui.indexer_url`: `{}`", config.ui.indexer_url))?,
+        alerts: Some(logboom_alerting::View::open(
+            &config.ui.alerting_data.join("alerting.db"),
+        )),
+        metrics: Arc::new(move || metrics.render()),
+        ports: ports.clone(),
+        health: Arc::new(move || health.report()),
+    })
+}

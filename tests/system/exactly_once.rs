@@ -1,0 +1,357 @@
+//! Exactly once, from the file's byte to the search hit, across kill -9 of every part.
+//!
+//! The sixteen samples and some Chinese lines are written line by line into one
+//! watched directory, with rename rotation, copytruncate and gzip, while agent,
+//! queue and indexer die at random moments. In the end every generation of every
+//! file (what was written between two rotations) is found as one source, whole,
+//! byte for byte, and nothing is found twice.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::Value;
+
+use crate::process::{self, Process};
+use crate::samples::{self, Line};
+
+const KILLS_PER_PART: usize = 10;
+const WRITING_TAKES: Duration = Duration::from_secs(20);
+const CHINESE_LINES: usize = 200;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loghub_exactly_once_across_kill_9() {
+    let base = std::env::var("LOGBOOM_SEED")
+        .ok()
+        .map(|seed| seed.parse::<u64>().expect("LOGBOOM_SEED is a number"));
+    let count = std::env::var("LOGBOOM_SEEDS").ok().map_or(3, |count| {
+        count.parse::<u64>().expect("LOGBOOM_SEEDS is a number")
+    });
+    let seeds = match base {
+        Some(seed) => seed..seed + 1,
+        None => 1..count + 1,
+    };
+    for seed in seeds {
+        println!("exactly once: LOGBOOM_SEED={seed}");
+        run(seed).await;
+    }
+}
+
+async fn run(seed: u64) {
+    let directory = tempfile::tempdir().unwrap();
+    let logs = directory.path().join("logs");
+    std::fs::create_dir(&logs).unwrap();
+    let mut system = System::start(directory.path(), &logs);
+    let mut random = StdRng::seed_from_u64(seed);
+
+    let mut kills: Vec<(Duration, usize)> = (0..3 * KILLS_PER_PART)
+        .map(|kill| {
+            (
+                WRITING_TAKES.mul_f64(random.random_range(0.02..1.0)),
+                kill % 3,
+            )
+        })
+        .collect();
+    kills.sort();
+
+    let url = system.url();
+    let writer_logs = logs.clone();
+    let writer_url = url.clone();
+    let writer = tokio::spawn(async move {
+        write_all(
+            &writer_logs,
+            &writer_url,
+            StdRng::seed_from_u64(seed ^ 0x5eed),
+        )
+        .await
+    });
+    let started = tokio::time::Instant::now();
+    for (at, part) in kills {
+        tokio::time::sleep_until(started + at).await;
+        system.kill_and_restart(part);
+    }
+    let expected = writer.await.unwrap();
+
+    let lines: usize = expected
+        .iter()
+        .map(|generation| generation.lines.len())
+        .sum();
+    assert_eq!(lines, 32_000 + CHINESE_LINES);
+    process::wait_for_total(&url, "*", lines as u64, Duration::from_secs(120)).await;
+    // What would be found twice may come late: a re-read file, a replayed batch.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let hits = process::all_hits(&url, "*").await;
+    compare(&expected, &hits);
+}
+
+/// Queue, indexer, agent as processes of their own that die, and a ui that does not.
+struct System {
+    directory: PathBuf,
+    parts: [Option<Process>; 3],
+    ui: Process,
+}
+
+const PARTS: [&str; 3] = ["queue", "indexer", "agent"];
+
+impl System {
+    fn start(directory: &Path, logs: &Path) -> System {
+        let (queue, indexer) = (process::free_port(), process::free_port());
+        let data = directory.join("data");
+        let config = format!(
+            "version: 1\ndata: {data}\nqueue: {{listen: '127.0.0.1:{queue}', address: '127.0.0.1:{queue}'}}\n\
+             indexer: {{listen: '127.0.0.1:{indexer}', hot_age_max: 3s}}\n\
+             ui: {{listen: '127.0.0.1:0', indexer_url: 'http://127.0.0.1:{indexer}'}}\n\
+             agent: {{tail: [{{glob: ['{logs}/*']}}]}}\n",
+            data = data.display(),
+            logs = logs.display(),
+        );
+        std::fs::write(directory.join("logboom.yaml"), config).unwrap();
+        let parts = PARTS.map(|part| Some(start_part(directory, part)));
+        System {
+            parts,
+            ui: start_part(directory, "ui"),
+            directory: directory.to_owned(),
+        }
+    }
+
+    fn url(&self) -> String {
+        self.ui.url().to_owned()
+    }
+
+    fn kill_and_restart(&mut self, part: usize) {
+        self.parts[part].take().unwrap().kill_9();
+        self.parts[part] = Some(start_part(&self.directory, PARTS[part]));
+    }
+}
+
+fn start_part(directory: &Path, part: &str) -> Process {
+    let config = directory.join("logboom.yaml");
+    let mut command = process::command(&[part, "--config", config.to_str().unwrap()]);
+    for port in [
+        "LOGBOOM_LISTEN",
+        "LOGBOOM_QUEUE_LISTEN",
+        "LOGBOOM_INDEXER_LISTEN",
+    ] {
+        command.env_remove(port);
+    }
+    Process::start(command, &directory.join(format!("{part}.log")))
+}
+
+/// What one file held between two rotations.
+#[derive(Default, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Generation {
+    /// (offset in the file, bytes of the line)
+    lines: Vec<(u64, Vec<u8>)>,
+}
+
+/// A live log file and the rotations it went through.
+struct Log {
+    path: PathBuf,
+    file: File,
+    size: u64,
+    left: std::vec::IntoIter<Line>,
+    current: Generation,
+    past: Vec<Generation>,
+    rotations: usize,
+}
+
+impl Log {
+    fn create(path: PathBuf, lines: Vec<Line>) -> Log {
+        let file = open(&path);
+        Log {
+            path,
+            file,
+            size: 0,
+            left: lines.into_iter(),
+            current: Generation::default(),
+            past: vec![],
+            rotations: 0,
+        }
+    }
+
+    /// One `write` a line, as programs log; `false` when there is none left.
+    fn write_line(&mut self) -> bool {
+        let Some(line) = self.left.next() else {
+            return false;
+        };
+        let bytes = [line.bytes.as_slice(), line.terminator].concat();
+        self.file.write_all(&bytes).unwrap();
+        self.current.lines.push((self.size, line.bytes));
+        self.size += bytes.len() as u64;
+        true
+    }
+
+    fn sibling(&self, suffix: &str) -> PathBuf {
+        PathBuf::from(format!("{}.{suffix}", self.path.display()))
+    }
+
+    /// `X.log.1` becomes `X.log.2` and so on; the writer goes on in a new `X.log`.
+    fn rotate_by_rename(&mut self) {
+        for number in (1..=self.rotations).rev() {
+            let from = self.sibling(&number.to_string());
+            if from.exists() {
+                std::fs::rename(from, self.sibling(&(number + 1).to_string())).unwrap();
+            }
+        }
+        std::fs::rename(&self.path, self.sibling("1")).unwrap();
+        self.rotations += 1;
+        self.file = open(&self.path);
+        self.begin_generation();
+    }
+
+    /// The copy stays in the watched directory, the file starts again at its first byte.
+    fn copytruncate(&mut self) {
+        std::fs::copy(
+            &self.path,
+            self.sibling(&format!("copy-{}", self.past.len())),
+        )
+        .unwrap();
+        self.file.set_len(0).unwrap();
+        self.begin_generation();
+    }
+
+    fn begin_generation(&mut self) {
+        self.size = 0;
+        self.past.push(std::mem::take(&mut self.current));
+    }
+}
+
+fn open(path: &Path) -> File {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .unwrap()
+}
+
+/// Writes everything, in bursts over [`WRITING_TAKES`], and says what was written where.
+async fn write_all(logs: &Path, url: &str, mut random: StdRng) -> Vec<Generation> {
+    let mut open_logs: Vec<Log> = samples::SYSTEMS
+        .iter()
+        .map(|system| Log::create(logs.join(format!("{system}.log")), samples::read(system)))
+        .collect();
+    open_logs.push(Log::create(
+        logs.join("中文.log"),
+        samples::chinese(CHINESE_LINES),
+    ));
+    let mut done = Vec::new();
+    let bursts = 32_200 / 40;
+    while !open_logs.is_empty() {
+        let chosen = random.random_range(0..open_logs.len());
+        let log = &mut open_logs[chosen];
+        let mut more = true;
+        for _ in 0..random.random_range(1..80) {
+            more = more && log.write_line();
+        }
+        if !more {
+            done.push(open_logs.swap_remove(chosen));
+        } else if !log.current.lines.is_empty() {
+            match random.random_range(0..100) {
+                0..4 => log.rotate_by_rename(),
+                4..8 => log.copytruncate(),
+                8..12 => gzip_one_acked(logs, url).await,
+                _ => {}
+            }
+        }
+        tokio::time::sleep(WRITING_TAKES / bursts).await;
+    }
+    let generations = done.into_iter().flat_map(|mut log| {
+        log.begin_generation();
+        log.past
+    });
+    generations
+        .filter(|generation| !generation.lines.is_empty())
+        .collect()
+}
+
+/// Compresses a rotated file whose end the agent has acked, as logrotate's `delaycompress` does.
+async fn gzip_one_acked(logs: &Path, url: &str) {
+    let Some(pipeline) = process::get(url, "pipeline", &[]).await else {
+        return;
+    };
+    let files = pipeline["agents"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .flat_map(|agent| agent["files"].as_array().into_iter().flatten());
+    let acked: BTreeMap<String, u64> = files
+        .filter_map(|file| Some((file["path"].as_str()?.to_owned(), file["acked"].as_u64()?)))
+        .collect();
+    let rotated = std::fs::read_dir(logs)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| {
+            let suffix = path
+                .extension()
+                .and_then(|suffix| suffix.to_str())
+                .unwrap_or_default();
+            let size = std::fs::metadata(path).unwrap().len();
+            suffix.parse::<u32>().is_ok() && acked.get(path.to_str().unwrap()) == Some(&size)
+        });
+    let Some(path) = rotated else { return };
+    let content = std::fs::read(&path).unwrap();
+    // Named by its inode, so that a later rotation never meets the name of an older one.
+    let inode = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&path).unwrap());
+    let target = PathBuf::from(format!("{}-{inode}.gz", path.display()));
+    let mut encoder = flate2::write::GzEncoder::new(
+        File::create(target).unwrap(),
+        flate2::Compression::default(),
+    );
+    encoder.write_all(&content).unwrap();
+    encoder.finish().unwrap();
+    std::fs::remove_file(path).unwrap();
+}
+
+fn compare(expected: &[Generation], hits: &[Value]) {
+    let mut by_source: BTreeMap<&str, Generation> = BTreeMap::new();
+    for hit in hits {
+        let source = hit["source_id"]
+            .as_str()
+            .expect("a line of an agent names its source");
+        let line = (
+            hit["offset"].as_u64().unwrap(),
+            hit["raw"].as_str().unwrap().as_bytes().to_vec(),
+        );
+        by_source.entry(source).or_default().lines.push(line);
+    }
+    for generation in by_source.values_mut() {
+        generation.lines.sort();
+    }
+    let mut found: Vec<&Generation> = by_source.values().collect();
+    let mut expected: Vec<&Generation> = expected.iter().collect();
+    found.sort();
+    expected.sort();
+
+    let bytes = |generations: &[&Generation]| -> Vec<Vec<u8>> {
+        let lines = generations
+            .iter()
+            .flat_map(|generation| generation.lines.iter());
+        let mut bytes: Vec<Vec<u8>> = lines.map(|(_, bytes)| bytes.clone()).collect();
+        bytes.sort();
+        bytes
+    };
+    let (bytes_expected, bytes_found) = (bytes(&expected), bytes(&found));
+    if bytes_expected != bytes_found {
+        let missing = bytes_expected
+            .iter()
+            .find(|line| !bytes_found.contains(line));
+        let added = bytes_found
+            .iter()
+            .find(|line| !bytes_expected.contains(line));
+        panic!(
+            "lines differ as a multiset: {} expected, {} found; first missing {:?}, first added {:?}",
+            bytes_expected.len(),
+            bytes_found.len(),
+            missing.map(|line| String::from_utf8_lossy(line)),
+            added.map(|line| String::from_utf8_lossy(line)),
+        );
+    }
+    assert!(
+        found == expected,
+        "the lines are all there, but not at the offsets of their sources"
+    );
+}

@@ -1,0 +1,14 @@
+//! Whole-system tests: the real binary, real sockets, real files, and kill -9.
+//!
+//! Everything here speaks to logboom as its users do: files on a disk, the HTTP API,
+//! webhooks, exit codes and the text of errors.
+
+#![allow(clippy::unwrap_used)]
+
+mod alerts;
+mod bad_input;
+mod exactly_once;
+mod hostile_files;
+mod process;
+mod roles;
+mod samples;
