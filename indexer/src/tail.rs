@@ -102,3 +102,50 @@ impl Listener {
         Some(heard)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::machine::{Machine, NOON_MS};
+
+    fn offer(tail: &Tail, machine: &Machine, at: usize) {
+        let record = &machine.log[0][at];
+        let id = EventId {
+            incarnation: 1,
+            partition: 0,
+            offset: at as i64,
+            index: 0,
+        };
+        tail.offer(record, &Event::parse(record), id);
+    }
+
+    #[tokio::test]
+    async fn a_slow_listener_is_told_how_many_events_it_missed() {
+        let mut machine = Machine::new(1);
+        let tail = Tail::new();
+        let mut listener = tail.listen();
+        let sent = limits::TAIL_EVENTS_MAX + 10;
+        (0..sent as u64).for_each(|number| machine.append(0, 1, number, NOON_MS));
+        (0..sent).for_each(|at| offer(&tail, &machine, at));
+        assert!(matches!(listener.next().await, Some(Heard::Dropped(10))));
+        match listener.next().await {
+            Some(Heard::Event(event)) => assert_eq!(event.id.offset, 10),
+            _ => panic!("the first event that is still held"),
+        }
+    }
+
+    #[tokio::test]
+    async fn huge_events_are_bounded_by_their_bytes_and_given_back() {
+        let mut machine = Machine::new(1);
+        let tail = Tail::new();
+        let mut listener = tail.listen();
+        let held_max = limits::TAIL_BYTES_MAX >> 20;
+        (0..=held_max).for_each(|_| machine.push(0, vec![b'x'; 1 << 20], None, NOON_MS));
+        (0..=held_max).for_each(|at| offer(&tail, &machine, at));
+        for _ in 0..held_max {
+            assert!(matches!(listener.next().await, Some(Heard::Event(_))));
+        }
+        assert!(matches!(listener.next().await, Some(Heard::Dropped(1))));
+        assert_eq!(tail.held_bytes.load(Ordering::Relaxed), 0);
+    }
+}

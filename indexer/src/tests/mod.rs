@@ -5,3 +5,4 @@ mod crash;
 mod housekeeping;
 pub(crate) mod machine;
 mod searching;
+mod speed;
