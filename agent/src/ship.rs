@@ -72,7 +72,7 @@ impl Sink for QueueSink {
         });
         if let Err(error) = sent {
             // The delivery fails with the same error, and with it the run.
-            warn!(%error, path = home.context.path, "the producer did not take a record");
+            warn!(%error, source = %home.id, path = home.context.path, "the producer did not take a record");
         }
         drop(batch);
         // The task ends only after this sender is gone.
