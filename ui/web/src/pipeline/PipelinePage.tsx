@@ -63,7 +63,7 @@ function Flow({ agents, partitions, indexer, at }: { agents: Agent[]; partitions
         facts={[[t.pipeline.rate, perSecond(sent)], [t.pipeline.backlog, formatBytes(backlog)], ['', t.pipeline.files(sum(agents.map((agent) => agent.files_total)))]]} />
       <Stage name={t.pipeline.queue} main={`${data.length} ${t.pipeline.partitions.toLowerCase()}`} tone={data.length === 0 ? 'idle' : 'good'}
         facts={[[t.pipeline.rate, perSecond(queued)], [t.pipeline.events, formatShort(sum(data.map((partition) => (partition.end ?? 0) - (partition.log_start ?? 0))))]]} />
-      <Stage name={t.pipeline.indexer} main={lag === 0 ? `0 ${t.pipeline.lag}` : `${formatCount(lag)} ${t.pipeline.lag}`} tone={lag > 10_000 ? 'warn' : 'good'}
+      <Stage name={t.pipeline.indexer} main={t.pipeline.behind(lag)} tone={lag > 10_000 ? 'warn' : 'good'}
         facts={[[t.pipeline.rate, perSecond(indexed)], [t.pipeline.hot, formatShort(indexer.hot_docs)], [t.pipeline.published, indexer.last_publish ? formatAge(ageOf(indexer.last_publish)) : t.pipeline.never]]} />
       <Stage name={t.pipeline.index} main={`${formatShort(indexer.docs)} ${t.pipeline.events}`} tone={indexer.complete === false ? 'warn' : 'good'}
         facts={[[t.pipeline.splits, formatCount(indexer.splits)], ...(indexer.split_bytes === undefined ? [] : [[t.pipeline.size.toLowerCase(), formatBytes(indexer.split_bytes)] as [string, string]])]} />
