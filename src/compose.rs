@@ -16,7 +16,7 @@ use logboom_client::ClientConfig;
 use logboom_disk::DirLock;
 
 use crate::config::{Config, ReadFrom};
-use crate::supervise::Supervisor;
+use crate::supervise::{StopSignals, Supervisor};
 
 /// What one process is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,26 +57,36 @@ impl Role {
 /// # Errors
 /// One line that names the part and what it stumbled over.
 pub(crate) async fn run(role: Role, config: Config) -> anyhow::Result<()> {
+    let mut signals = StopSignals::catch()?;
     let mut supervisor = Supervisor::default();
-    let started = match role {
-        Role::Agent => start_agent(&config, &mut supervisor)
-            .await
-            .map(|()| Started::on_queue(&config)),
-        #[cfg(feature = "server")]
-        _ => server::start(role, config, &mut supervisor).await,
+    let started = tokio::select! {
+        started = start(role, config, &mut supervisor) => Some(started),
+        () = signals.received() => None,
     };
     let started = match started {
-        Ok(started) => started,
-        Err(error) => {
+        Some(Ok(started)) => started,
+        Some(Err(error)) => {
             // The first failure is what the operator needs to read; those of the stop are logged.
             let _stopped_badly = supervisor.stop().await;
             return Err(error);
         }
+        None => return supervisor.stop().await,
     };
     // The one line on the standard output: scripts wait for it, people click on it.
     println!("logboom {} is ready: {}", role.name(), started.at);
     info!(role = role.name(), "ready");
-    supervisor.run_until_stopped().await
+    supervisor.run_until_stopped(signals).await
+}
+
+async fn start(role: Role, config: Config, supervisor: &mut Supervisor) -> anyhow::Result<Started> {
+    match role {
+        Role::Agent => {
+            start_agent(&config, supervisor).await?;
+            Ok(Started::on_queue(&config))
+        }
+        #[cfg(feature = "server")]
+        _ => server::start(role, config, supervisor).await,
+    }
 }
 
 /// What stays for as long as the process runs.

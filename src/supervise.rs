@@ -5,7 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,29 @@ struct Component {
 #[derive(Default)]
 pub(crate) struct Supervisor {
     components: Vec<Component>,
+}
+
+/// SIGINT and SIGTERM, caught from the moment this is made: before the first part
+/// starts, so that there is no instant at which a stop is a kill.
+pub(crate) struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    pub(crate) fn catch() -> anyhow::Result<StopSignals> {
+        Ok(StopSignals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    pub(crate) async fn received(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 /// Which parts answer, for `/healthz` and `/readyz`.
@@ -108,12 +131,12 @@ impl Supervisor {
     }
 
     /// Runs until a signal or until a part ends by itself, which is a failure; then stops all.
-    pub(crate) async fn run_until_stopped(mut self) -> anyhow::Result<()> {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
+    pub(crate) async fn run_until_stopped(
+        mut self,
+        mut signals: StopSignals,
+    ) -> anyhow::Result<()> {
         let ended_early = tokio::select! {
-            _ = interrupt.recv() => None,
-            _ = terminate.recv() => None,
+            () = signals.received() => None,
             index = first_to_end(&self.components) => Some(index),
         };
         let early = match ended_early {
@@ -218,7 +241,7 @@ mod tests {
             Err::<(), _>(anyhow!("the disk is gone"))
         });
         let error = supervisor
-            .run_until_stopped()
+            .run_until_stopped(StopSignals::catch().unwrap())
             .await
             .expect_err("a part failed");
         assert_eq!(format!("{error:#}"), "indexer: the disk is gone");

@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod cpu;
 mod fresh;
 mod limits;
 #[allow(dead_code, reason = "the tests use all of it")]

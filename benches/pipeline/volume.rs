@@ -9,6 +9,7 @@ use rand::{RngExt, SeedableRng};
 
 use logboom_client::{Admin, Assignment, ClientConfig, Consumer, Producer};
 
+use crate::cpu;
 use crate::process::{self, Process};
 use crate::row;
 
@@ -91,13 +92,17 @@ pub(crate) async fn print(directory: &Path, input: &Input) {
     };
 
     let queue = part("queue");
-    let (before, start) = (queue.cpu(), Instant::now());
+    let (before, start) = (cpu::of(queue.id()), Instant::now());
     let agent = part("agent");
     let admin = Admin::new(&client).unwrap();
     while acked(&admin, "logs").await < input.lines as i64 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let (wall, agent_cpu, queue_cpu) = (start.elapsed(), agent.cpu(), queue.cpu() - before);
+    let (wall, agent_cpu, queue_cpu) = (
+        start.elapsed(),
+        cpu::of(agent.id()),
+        cpu::of(queue.id()) - before,
+    );
     row(
         "file → acked",
         input.megabytes(),
@@ -126,7 +131,7 @@ pub(crate) async fn print(directory: &Path, input: &Input) {
         "consume → searchable",
         input.megabytes(),
         start.elapsed(),
-        Some(indexer.cpu()),
+        Some(cpu::of(indexer.id())),
     );
     println!(
         "{:34} {:8} MiB",
@@ -135,13 +140,13 @@ pub(crate) async fn print(directory: &Path, input: &Input) {
     );
     drop((ui, indexer));
 
-    let before = queue.cpu();
+    let before = cpu::of(queue.id());
     let (wall, own) = produce_and_consume(&client, input).await;
     row(
         "produce → consume",
         input.megabytes(),
         wall,
-        Some(own + queue.cpu() - before),
+        Some(own + cpu::of(queue.id()) - before),
     );
     println!(
         "{:34} {:8} MiB",
@@ -171,7 +176,7 @@ async fn produce_and_consume(client: &ClientConfig, input: &Input) -> (Duration,
         .ensure_topic("bench", 1)
         .await
         .unwrap();
-    let cpu_before = process::own_cpu();
+    let cpu_before = cpu::of(std::process::id());
     let start = Instant::now();
     let lines = input.lines as usize;
     let consumer_client = client.clone();
@@ -204,5 +209,5 @@ async fn produce_and_consume(client: &ClientConfig, input: &Input) -> (Duration,
         );
     }
     consumed.await.unwrap();
-    (start.elapsed(), process::own_cpu() - cpu_before)
+    (start.elapsed(), cpu::of(std::process::id()) - cpu_before)
 }

@@ -57,7 +57,7 @@ fn a_bad_regex_in_a_rule_ends_the_start_and_the_check() {
     let checked = output(&["rules", "check", rules.to_str().unwrap()]);
     assert_says(
         &refusal(&checked),
-        &["rules.yaml", "broken", "fail(ed", "unclosed group"],
+        &["rules.yaml", "rules[0].regex", "fail(ed", "unclosed group"],
     );
 
     let config = directory.path().join("logboom.yaml");
@@ -72,7 +72,7 @@ fn a_bad_regex_in_a_rule_ends_the_start_and_the_check() {
     ]);
     let text = String::from_utf8_lossy(&started.stderr).into_owned();
     assert!(!started.status.success(), "{text}");
-    assert_says(&text, &["rules.yaml", "broken", "unclosed group"]);
+    assert_says(&text, &["rules.yaml", "rules[0].regex", "unclosed group"]);
 }
 
 #[test]
@@ -165,7 +165,7 @@ async fn an_unreadable_file_is_named_and_the_others_are_shipped() {
         .lines()
         .find(|line| line.contains("secret.log"))
         .unwrap_or_else(|| panic!("not named in: {log}"));
-    assert_says(line, &["WARN", "permission", "group"]);
+    assert_says(line, &["Permission denied", "uid", "group"]);
     // Once it can be read it is, without a restart.
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).unwrap();
     process::wait_for_total(up.url(), "*", 2, Duration::from_secs(30)).await;
@@ -253,9 +253,11 @@ async fn a_full_disk_as_root_loses_nothing_and_goes_on_by_itself() {
     let deadline = Instant::now() + Duration::from_secs(60);
     let named = loop {
         let log = up.log_tail();
+        let of_note = |line: &&str| line.contains("WARN") || line.contains("ERROR");
         if let Some(line) = log
             .lines()
-            .find(|line| line.contains("no space") || line.contains("disk"))
+            .filter(of_note)
+            .find(|line| line.contains("space") || line.contains("full"))
         {
             break line.to_owned();
         }

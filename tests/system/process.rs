@@ -96,13 +96,13 @@ impl Process {
         self.child.wait().unwrap()
     }
 
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Largest resident set so far, in bytes.
     pub(crate) fn peak_rss_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status
             .lines()
             .find(|line| line.starts_with("VmHWM:"))
@@ -115,32 +115,9 @@ impl Process {
             * 1024
     }
 
-    /// Processor time used so far, of all its threads.
-    pub(crate) fn cpu(&self) -> Duration {
-        cpu_of(&self.child.id().to_string())
-    }
-
     pub(crate) fn log_tail(&self) -> String {
         tail_of(&self.log)
     }
-}
-
-/// Processor time of the process that asks.
-pub(crate) fn own_cpu() -> Duration {
-    cpu_of("self")
-}
-
-fn cpu_of(process: &str) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    // The name, in parentheses, may hold spaces; utime and stime are fields 14 and 15 of the whole line.
-    let fields: Vec<&str> = stat
-        .rsplit_once(')')
-        .unwrap()
-        .1
-        .split_whitespace()
-        .collect();
-    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-    Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
 }
 
 impl Drop for Process {
