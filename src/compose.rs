@@ -7,6 +7,7 @@
 #[cfg(feature = "server")]
 mod server;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -73,7 +74,10 @@ pub(crate) async fn run(role: Role, config: Config) -> anyhow::Result<()> {
         None => return supervisor.stop().await,
     };
     // The one line on the standard output: scripts wait for it, people click on it.
-    println!("logboom {} is ready: {}", role.name(), started.at);
+    let mut stdout = std::io::stdout();
+    if let Err(error) = writeln!(stdout, "logboom {} is ready: {}", role.name(), started.at) {
+        tracing::warn!(%error, "cannot write the ready line to the standard output");
+    }
     info!(role = role.name(), "ready");
     supervisor.run_until_stopped(signals).await
 }
@@ -152,10 +156,18 @@ fn agent_config(config: &Config) -> anyhow::Result<logboom_agent::Config> {
         topic: config.agent.topic.clone(),
         partitions: config.queue.partitions,
         line_bytes_max: config.agent.line_bytes_max,
+        open_files_max: tailed_files_max(),
         ..logboom_agent::Config::new(
             part_dir(config, "agent")?,
             client(config, "agent"),
             tails.collect(),
         )
     })
+}
+
+/// A quarter of what this process may open: segments, splits and sockets share the rest.
+fn tailed_files_max() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let quarter = usize::try_from(limit.unwrap_or(u64::MAX) / 4).unwrap_or(usize::MAX);
+    quarter.clamp(64, 2048)
 }

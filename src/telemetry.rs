@@ -10,6 +10,9 @@ pub(crate) fn install_log(config: &LogConfig, colour: bool) {
     let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        // Where stderr is a file on a full disk, the library would report that with `eprintln!`,
+        // which panics there: a lost log line must not stop the pipeline.
+        .log_internal_errors(false)
         .with_env_filter(filter);
     match config.format {
         LogFormat::Text => builder.with_ansi(colour).with_target(false).init(),

@@ -98,27 +98,43 @@ pub(crate) async fn tail(args: &TailArgs) -> anyhow::Result<ExitCode> {
     bail!("the server closed the stream; run the command again once it is back")
 }
 
-/// One server-sent event: `event: hit|dropped` and `data: …`. `Ok(false)` once nobody reads on.
+/// One server-sent event: `hits`, `dropped`, `failed` or `end`. `Ok(false)` once nobody reads on.
 fn print_tail_event(out: &mut impl Write, event: &str, json: bool) -> anyhow::Result<bool> {
     let field = |name: &str| {
-        event
-            .lines()
+        let mut lines = event.lines();
+        lines
             .find_map(|line| line.strip_prefix(name))
             .map(str::trim_start)
     };
-    let Some(data) = field("data:") else {
+    let (Some(name), Some(data)) = (field("event:"), field("data:")) else {
         return Ok(true);
     };
     let data: Value =
         serde_json::from_str(data).context("the stream holds something that is no JSON")?;
-    if field("event:") == Some("dropped") {
-        eprintln!(
-            "{} lines were not shown: this terminal is slower than the stream",
-            data["dropped"]
-        );
-        return Ok(true);
+    match name {
+        "hits" => {
+            for hit in data.as_array().into_iter().flatten() {
+                if !print(out, hit, json)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+        "dropped" => {
+            eprintln!(
+                "{} lines were not shown: this terminal is slower than the stream",
+                data["dropped"]
+            );
+            Ok(true)
+        }
+        "failed" => bail!(
+            "{}",
+            data["error"]["message"]
+                .as_str()
+                .unwrap_or("the stream failed")
+        ),
+        _ => Ok(true),
     }
-    print(out, &data, json)
 }
 
 /// Prints one hit. `Ok(false)` when the reader, such as `head`, has gone.
@@ -239,7 +255,7 @@ mod tests {
     #[test]
     fn a_tail_event_prints_its_line_and_a_drop_does_not_look_like_one() {
         let mut out = Vec::new();
-        let hit = "event: hit\ndata: {\"timestamp\":\"t\",\"level\":\"info\",\"source\":\"/a\",\"raw\":\"hello\"}\n\n";
+        let hit = "event: hits\ndata: [{\"timestamp\":\"t\",\"level\":\"info\",\"source\":\"/a\",\"raw\":\"hello\"}]\n\n";
         assert!(print_tail_event(&mut out, hit, false).unwrap());
         assert!(
             print_tail_event(&mut out, "event: dropped\ndata: {\"dropped\":5}\n\n", false).unwrap()

@@ -436,7 +436,8 @@ impl<S: Sink> Tailer<S> {
         Ok(())
     }
 
-    /// Keeps the number of open files bounded. One that was deleted is closed last: it is lost then.
+    /// Keeps the number of open files bounded. One with unread bytes is closed after those without,
+    /// since it may be deleted before it is opened again; a deleted one last: it is lost then.
     pub(crate) fn close_least_recent(&mut self) {
         if self.open.len() < self.config.open_files_max {
             return;
@@ -455,11 +456,10 @@ impl<S: Sink> Tailer<S> {
         let deleted = |source: &Source| {
             !source.listed && std::fs::symlink_metadata(&source.saved.path).is_err()
         };
-        let least = self
-            .open
-            .iter()
-            .copied()
-            .min_by_key(|id| (deleted(&sources[id]), sources[id].read_ms));
+        let least = self.open.iter().copied().min_by_key(|id| {
+            let source = &sources[id];
+            (deleted(source), source.sent < source.size, source.read_ms)
+        });
         let Some(id) = least else { return };
         let lost = if deleted(&sources[&id]) {
             sources[&id].size.saturating_sub(sources[&id].sent)

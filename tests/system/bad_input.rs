@@ -232,7 +232,7 @@ async fn a_full_disk_as_root_loses_nothing_and_goes_on_by_itself() {
     let config = directory.path().join("logboom.yaml");
     std::fs::write(&config, "version: 1\nqueue: {segment_bytes: 16MiB, disk_free_min: 2MiB}\nindexer: {hot_age_max: 2s}\n").unwrap();
     let log = directory.path().join("app.log");
-    let up = Process::up(
+    let mut up = Process::up(
         &disk.0.join("data"),
         &[
             "--config",
@@ -270,10 +270,18 @@ async fn a_full_disk_as_root_loses_nothing_and_goes_on_by_itself() {
     assert_says(&named, &["free"]);
     tokio::time::sleep(Duration::from_secs(5)).await;
     let url = up.url().to_owned();
-    let accepted = process::total(&url, "*")
-        .await
-        .expect("a full disk does not stop searching");
-    assert!(accepted < LINES, "the disk was never full");
+    let answer = process::get(&url, "search", &[("q", "*"), ("limit", "1")]).await;
+    let Some(answer) = answer else {
+        panic!(
+            "a full disk stopped searching; process: {:?}; log: {}",
+            up.ended(),
+            up.log_tail()
+        );
+    };
+    assert!(
+        answer["total"].as_u64().unwrap() < LINES,
+        "the disk was never full"
+    );
 
     let grown = Command::new("mount")
         .args(["-o", "remount,size=600m"])

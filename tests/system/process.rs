@@ -115,6 +115,11 @@ impl Process {
             * 1024
     }
 
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     pub(crate) fn log_tail(&self) -> String {
         tail_of(&self.log)
     }
@@ -151,8 +156,10 @@ pub(crate) async fn get(url: &str, path: &str, query: &[(&str, &str)]) -> Option
         .timeout(Duration::from_secs(20))
         .send()
         .await
+        .inspect_err(|error| println!("{path} does not answer: {error}"))
         .ok()?;
     if !response.status().is_success() {
+        println!("{path} answers {}", response.status());
         return None;
     }
     response.json().await.ok()
