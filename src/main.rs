@@ -1,5 +1,7 @@
 //! The `logboom` binary: the exit code, and nothing else.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod cli;
 mod compose;
 mod config;

@@ -119,21 +119,25 @@ async fn poll(url: &str, lines: usize, appended: &Mutex<Vec<Instant>>) -> Vec<Du
         .await
         .unwrap_or_default();
         let now = Instant::now();
-        let appended = appended.lock().unwrap();
-        for number in answer["hits"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(number_of)
-        {
-            ages.entry(number)
-                .or_insert_with(|| now.duration_since(appended[number]));
-        }
-        drop(appended);
+        let numbers = answer["hits"].as_array().into_iter().flatten();
+        let numbers: Vec<usize> = numbers.filter_map(number_of).collect();
+        note_ages(&numbers, now, &appended.lock().unwrap(), &mut ages);
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
     println!("{:34} {} of {lines}", "  lines seen", ages.len());
     ages.into_values().collect()
+}
+
+fn note_ages(
+    numbers: &[usize],
+    now: Instant,
+    appended: &[Instant],
+    ages: &mut HashMap<usize, Duration>,
+) {
+    for number in numbers {
+        ages.entry(*number)
+            .or_insert_with(|| now.duration_since(appended[*number]));
+    }
 }
 
 fn number_of(hit: &Value) -> Option<usize> {

@@ -216,7 +216,7 @@ fn ui_deps(
         search: logboom_indexer::Remote::new(&config.ui.indexer_url)
             .with_context(|| format!("`ui.indexer_url`: `{}`", config.ui.indexer_url))?,
         alerts: Some(logboom_alerting::View::open(
-            &config.ui.alerting_data.join("alerting.db"),
+            config.ui.alerting_data.join("alerting.db"),
         )),
         metrics: Arc::new(move || metrics.render()),
         ports: ports.clone(),
