@@ -18,10 +18,10 @@ pub(crate) const SEGMENT_BUDGET_BYTES: usize = 4 << 20;
 /// lines) must not grow memory. Together with the hot segments: see [`HOT_RAM_BYTES_MAX`].
 pub(crate) const SEGMENT_RAM_BYTES_MAX: usize = 16 << 20;
 
-/// The built form of the hot records in memory: 64 MiB of typical lines become about 40 MiB. Lines that
-/// index badly (all tokens distinct) reach this bound before `hot_bytes_max`. Two of these
-/// (one filling, one being published), the arena and the prefetch stay below 150 MiB.
-pub(crate) const HOT_RAM_BYTES_MAX: u64 = 48 << 20;
+/// The built form of the hot records in memory: 50 MB of typical lines. Tiny lines, and lines that
+/// index badly (all tokens distinct), reach this bound long before `hot_bytes_max`. Two of these (one
+/// filling, one being published), the arena and the prefetch stay below 120 MiB.
+pub(crate) const HOT_RAM_BYTES_MAX: u64 = 32 << 20;
 
 /// So many documents are sealed whatever their size: ids of documents inside a segment, and the
 /// merge's bookkeeping (about 40 bytes a document), stay small.

@@ -68,6 +68,7 @@ impl ClientConfig {
             .set("enable.auto.offset.store", "false")
             // Out of range is an error that the owner of the checkpoint must see.
             .set("auto.offset.reset", "error")
+            .set("queued.min.messages", limits::PREFETCH_RECORDS.to_string())
             .set(
                 "queued.max.messages.kbytes",
                 (limits::PREFETCH_BYTES / 1024).to_string(),

@@ -6,9 +6,14 @@ use std::time::Duration;
 /// more than a whole agent may use; 16 MiB is 80 ms of records at the agent's target of 200 MB/s.
 pub const PRODUCER_BUFFER_BYTES: usize = 16 << 20;
 
-/// Records that wait in one producer: the byte bound at 64 bytes a record, so that tiny lines do
-/// not hit the count (default 100,000) long before the bytes.
-pub const PRODUCER_BUFFER_RECORDS: usize = PRODUCER_BUFFER_BYTES / 64;
+/// Records that wait in one producer. librdkafka allocates about 1 KiB a record beside its bytes
+/// (each header by itself), so tiny lines would cost ten times the byte bound if only bytes counted:
+/// 32 MiB at most, and still 80 ms of records at 400,000 records/s.
+pub const PRODUCER_BUFFER_RECORDS: usize = 32 * 1024;
+
+/// Records fetched ahead per consumer, for the same reason: 16 MiB at most, four polls of 4,096.
+/// librdkafka's default of 100,000 would be 100 MiB of tiny lines in each consumer.
+pub const PREFETCH_RECORDS: usize = 16 * 1024;
 
 /// How long a record may wait for company: a batch costs one fsync at the queue (0.2–1 ms), so
 /// 2 ms keeps group commit busy and stays far below the 500 ms from append to hit.
