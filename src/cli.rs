@@ -5,6 +5,7 @@
 //! [`terminal`](crate::terminal)'s work.
 
 use std::io::IsTerminal;
+#[cfg(feature = "server")]
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;

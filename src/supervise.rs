@@ -54,9 +54,11 @@ impl StopSignals {
 }
 
 /// Which parts answer, for `/healthz` and `/readyz`.
+#[cfg(feature = "server")]
 #[derive(Clone, Default)]
 pub(crate) struct Health(Vec<(&'static str, watch::Receiver<bool>)>);
 
+#[cfg(feature = "server")]
 impl Health {
     pub(crate) fn report(&self) -> Vec<(String, bool)> {
         self.0
@@ -94,6 +96,7 @@ impl Supervisor {
         });
     }
 
+    #[cfg(feature = "server")]
     pub(crate) fn health(&self) -> Health {
         Health(
             self.components

@@ -158,7 +158,7 @@ fn write_config(directory: &Path, hook: &str) {
         format!(
             "version: 1\nrules:\n\
              - {{name: auth-failures, regex: '{PATTERN}', threshold: {{count: {THRESHOLD}, within: {WINDOW_SECONDS}s}}, receivers: [test]}}\n\
-             - {{name: auth-failure, regex: '{PATTERN}', threshold: {{count: 1, within: {WINDOW_SECONDS}s}}, receivers: [test]}}\n"
+             - {{name: auth-failure, regex: '{PATTERN}', receivers: [test]}}\n"
         ),
     )
     .unwrap();
