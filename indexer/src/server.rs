@@ -1,8 +1,10 @@
 //! The internal HTTP port: searches, live tail and status, for the ui and (later) other nodes.
 //!
-//!     POST /internal/v1/search     SearchRequest → SearchResponse
-//!     GET  /internal/v1/tail?q=    NDJSON: {"hit":{…}} and {"dropped":n}
-//!     GET  /internal/v1/pipeline   agents, partitions, indexer
+//! ```text
+//! POST /internal/v1/search     SearchRequest → SearchResponse
+//! GET  /internal/v1/tail?q=    NDJSON: {"hit":{…}} and {"dropped":n}
+//! GET  /internal/v1/pipeline   agents, partitions, indexer
+//! ```
 //!
 //! Errors are `{"error":{"message":…}}`, for a bad query with the byte span `from`, `to`. As many searches run
 //! at once as there are cores; more wait, and are refused when they have waited too long.
