@@ -244,6 +244,7 @@ async fn write_all(logs: &Path, url: &str, mut random: StdRng) -> Vec<Generation
         samples::chinese(CHINESE_LINES),
     ));
     let mut done = Vec::new();
+    let (mut renamed, mut truncated, mut gzipped) = (0, 0, 0);
     let bursts = 32_200 / 40;
     while !open_logs.is_empty() {
         let chosen = random.random_range(0..open_logs.len());
@@ -256,14 +257,25 @@ async fn write_all(logs: &Path, url: &str, mut random: StdRng) -> Vec<Generation
             done.push(open_logs.swap_remove(chosen));
         } else if !log.current.lines.is_empty() {
             match random.random_range(0..100) {
-                0..4 => log.rotate_by_rename(),
-                4..8 => log.copytruncate(),
-                8..12 => gzip_one_acked(logs, url).await,
+                0..4 => {
+                    log.rotate_by_rename();
+                    renamed += 1;
+                }
+                4..8 => {
+                    log.copytruncate();
+                    truncated += 1;
+                }
+                8..12 => gzipped += u32::from(gzip_one_acked(logs, url).await),
                 _ => {}
             }
         }
         tokio::time::sleep(WRITING_TAKES / bursts).await;
     }
+    println!("{renamed} renames, {truncated} copytruncates, {gzipped} gzips");
+    assert!(
+        renamed > 5 && truncated > 5 && gzipped > 0,
+        "the files were hardly rotated"
+    );
     let generations = done.into_iter().flat_map(|mut log| {
         log.begin_generation();
         log.past
@@ -273,10 +285,11 @@ async fn write_all(logs: &Path, url: &str, mut random: StdRng) -> Vec<Generation
         .collect()
 }
 
-/// Compresses a rotated file whose end the agent has acked, as logrotate's `delaycompress` does.
-async fn gzip_one_acked(logs: &Path, url: &str) {
+/// Compresses a rotated file whose end the agent has acked, as logrotate's `delaycompress` does;
+/// `false` when there is none.
+async fn gzip_one_acked(logs: &Path, url: &str) -> bool {
     let Some(pipeline) = process::get(url, "pipeline", &[]).await else {
-        return;
+        return false;
     };
     let files = pipeline["agents"]
         .as_array()
@@ -297,7 +310,7 @@ async fn gzip_one_acked(logs: &Path, url: &str) {
             let size = std::fs::metadata(path).unwrap().len();
             suffix.parse::<u32>().is_ok() && acked.get(path.to_str().unwrap()) == Some(&size)
         });
-    let Some(path) = rotated else { return };
+    let Some(path) = rotated else { return false };
     let content = std::fs::read(&path).unwrap();
     // Named by its inode, so that a later rotation never meets the name of an older one.
     let inode = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&path).unwrap());
@@ -309,6 +322,7 @@ async fn gzip_one_acked(logs: &Path, url: &str) {
     encoder.write_all(&content).unwrap();
     encoder.finish().unwrap();
     std::fs::remove_file(path).unwrap();
+    true
 }
 
 fn compare(expected: &[Generation], hits: &[Value]) {
