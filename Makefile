@@ -1,7 +1,7 @@
 # The README's two commands, and the loops that are run by hand.
 SHELL := /bin/bash
 
-.PHONY: run test bench crash-loop soak
+.PHONY: run test bench crash-loop soak fuzz
 
 ## Build, start everything on this machine and print the web address.
 run:
@@ -19,6 +19,12 @@ bench:
 crash-loop:
 	LOGBOOM_SEEDS=$(or $(SEEDS),100) cargo test --test system loghub_exactly_once -- --nocapture
 
-## The seeded models of log, agent, indexer and alerting with many more seeds.
+## The seeded models of log, agent and search with many more seeds: make soak SEEDS=2000
 soak:
-	LOGBOOM_SEEDS=$(or $(SEEDS),2000) cargo test --release --workspace --exclude logboom -- seed
+	LOGBOOM_SEEDS=$(or $(SEEDS),2000) cargo test --release -p logboom-broker -p logboom-agent -- random_histories interpreter
+	LOGBOOM_CASES=$(or $(SEEDS),2000) cargo test --release -p logboom-indexer search
+
+## Every decoder of outside data, 5 minutes each; needs nightly Rust and cargo-fuzz
+fuzz:
+	for crate in queue/event queue/broker indexer/query; do (cd $$crate && for target in $$(cargo +nightly fuzz list); do \
+		cargo +nightly fuzz run $$target -- -max_total_time=$(or $(FUZZ_SECONDS),300) || exit 1; done) || exit 1; done
