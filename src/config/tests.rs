@@ -148,3 +148,11 @@ fn every_example_configuration_is_valid_and_the_misspelt_one_is_not() {
         "{error:#}"
     );
 }
+
+#[test]
+#[cfg(feature = "server")]
+fn the_example_rules_are_valid() {
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/examples/rules");
+    let loaded = logboom_alerting::rules::load(&[rules]).unwrap();
+    assert_eq!(loaded.rules.len(), 2);
+}
