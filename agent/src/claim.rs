@@ -79,7 +79,8 @@ impl<S: Sink> Tailer<S> {
             return Ok(Ok(()));
         }
         let place = (seen.place.dev, seen.place.ino);
-        let verdict = if self.fresh.contains(&seen.place) {
+        // Nobody logs into a compressed file: one that was written over is a copy of something else now.
+        let verdict = if self.fresh.contains(&seen.place) && !content.is_gzip() {
             Verdict::Fresh
         } else {
             self.copy_of(&mut content, &head, found, &seen, now_ms)?

@@ -357,6 +357,27 @@ fn a_compressed_copy_continues_its_source_after_a_restart() {
 }
 
 /// Two thousand files and few descriptors (facts #25, smaller).
+/// A compressed file that is written over holds another rotated file now, not a new log.
+#[test]
+fn a_compressed_file_written_over_by_another_one_is_not_shipped() {
+    let mut world = World::new(346, &["*.log*"]);
+    let lines = |word: &str| -> String { (0..200).map(|n| format!("{word} line {n}\n")).collect() };
+    for (index, word) in ["first", "second"].into_iter().enumerate() {
+        world.append("a.log", lines(word));
+        world.settle(2_000);
+        std::fs::rename(world.path("a.log"), world.path("a.log.1")).unwrap();
+        world.settle(2_000);
+        let bytes = std::fs::read(world.path("a.log.1")).unwrap();
+        std::fs::write(world.path("a.log.gz"), gzip(&bytes)).unwrap();
+        std::fs::remove_file(world.path("a.log.1")).unwrap();
+        world.settle(20_000);
+        assert_eq!(values(&world).len(), 200 * (index + 1), "after {word}");
+    }
+    world.crash();
+    world.settle(20_000);
+    assert_eq!(values(&world).len(), 400);
+}
+
 #[test]
 fn many_files_share_few_descriptors() {
     let mut world = World::new(25, &["*.log"]);

@@ -90,7 +90,7 @@ async fn run(seed: u64) {
     // What would be found twice may come late: a re-read file, a replayed batch.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let hits = process::all_hits(&url, "*").await;
-    compare(&expected, &hits);
+    compare(&expected, &hits, directory.path());
 }
 
 /// Queue, indexer, agent as processes of their own that die, and a ui that does not.
@@ -265,7 +265,7 @@ async fn write_all(logs: &Path, url: &str, mut random: StdRng) -> Vec<Generation
                     log.copytruncate();
                     truncated += 1;
                 }
-                8..12 => gzipped += u32::from(gzip_one_acked(logs, url).await),
+                8..12 => gzipped += u32::from(gzip_one_acked(logs, url, gzipped).await),
                 _ => {}
             }
         }
@@ -287,7 +287,7 @@ async fn write_all(logs: &Path, url: &str, mut random: StdRng) -> Vec<Generation
 
 /// Compresses a rotated file whose end the agent has acked, as logrotate's `delaycompress` does;
 /// `false` when there is none.
-async fn gzip_one_acked(logs: &Path, url: &str) -> bool {
+async fn gzip_one_acked(logs: &Path, url: &str, number: u32) -> bool {
     let Some(pipeline) = process::get(url, "pipeline", &[]).await else {
         return false;
     };
@@ -312,9 +312,8 @@ async fn gzip_one_acked(logs: &Path, url: &str) -> bool {
         });
     let Some(path) = rotated else { return false };
     let content = std::fs::read(&path).unwrap();
-    // Named by its inode, so that a later rotation never meets the name of an older one.
-    let inode = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&path).unwrap());
-    let target = PathBuf::from(format!("{}-{inode}.gz", path.display()));
+    // A date in the field, a number here: the name of an older one is never met again.
+    let target = PathBuf::from(format!("{}-{number}.gz", path.display()));
     let mut encoder = flate2::write::GzEncoder::new(
         File::create(target).unwrap(),
         flate2::Compression::default(),
@@ -325,7 +324,7 @@ async fn gzip_one_acked(logs: &Path, url: &str) -> bool {
     true
 }
 
-fn compare(expected: &[Generation], hits: &[Value]) {
+fn compare(expected: &[Generation], hits: &[Value], directory: &Path) {
     let mut by_source: BTreeMap<&str, Generation> = BTreeMap::new();
     for hit in hits {
         let source = hit["source_id"]
@@ -373,6 +372,27 @@ fn compare(expected: &[Generation], hits: &[Value]) {
                 source.1.lines.last().unwrap().0,
             );
         }
+        for (source, generation) in &by_source {
+            let twins = by_source.values().filter(|other| *other == generation);
+            if twins.count() > 1 {
+                let paths: std::collections::BTreeSet<&str> = hits
+                    .iter()
+                    .filter(|hit| hit["source_id"] == **source)
+                    .filter_map(|hit| hit["source"].as_str())
+                    .collect();
+                let ids: Vec<&str> = hits
+                    .iter()
+                    .filter(|hit| hit["source_id"] == **source)
+                    .filter_map(|hit| hit["id"].as_str())
+                    .collect();
+                println!(
+                    "found twice: source {source} at {paths:?}, {} lines, ids {} to {}",
+                    generation.lines.len(),
+                    ids[ids.len() - 1],
+                    ids[0]
+                );
+            }
+        }
         for generation in expected
             .iter()
             .filter(|generation| !found.contains(generation))
@@ -384,6 +404,8 @@ fn compare(expected: &[Generation], hits: &[Value]) {
                 String::from_utf8_lossy(&generation.lines[0].1),
             );
         }
+        let log = std::fs::read_to_string(directory.join("agent.log")).unwrap_or_default();
+        println!("the agent's log:\n{log}");
         panic!(
             "{} lines in {} generations were written, {} lines of {} sources were found",
             bytes_expected.len(),
