@@ -1,7 +1,7 @@
 //! Which topics there are: durable, bounded, and always in step with the partitions' logs.
 //!
-//! The file `topics` is the truth. A topic is created logs first, file second, and deleted file first, logs second:
-//! logs that the file does not name are leftovers of a crash and are removed at the next start. A change runs
+//! The file `topics` is the truth. A topic is created logs first, file second, seen third, and deleted file first, logs
+//! second: logs that the file does not name are leftovers of a crash and are removed at the next start. A change runs
 //! to its end on a blocking thread even if the request that asked for it is gone.
 
 use std::collections::BTreeMap;
@@ -272,7 +272,8 @@ impl Inner {
                 partitions,
             }));
         }
-        self.store().map_err(|source| Error::DataDir {
+        let adopted = self.read().clone();
+        self.store(&adopted).map_err(|source| Error::DataDir {
             path: self.path.clone(),
             source: Box::new(source),
         })
@@ -287,9 +288,17 @@ impl Inner {
             .map_err(|error| TopicError::Storage(error.to_string()))
     }
 
-    fn store(&self) -> Result<(), TopicError> {
-        let stored: Vec<StoredTopic> = self
-            .read()
+    /// The file first, the map second: what can be seen is never taken back by a crash.
+    fn store_and_put(&self, topic: Arc<Topic>) -> Result<(), TopicError> {
+        let mut candidate = self.read().clone();
+        candidate.insert(topic.name.clone(), topic.clone());
+        self.store(&candidate)?;
+        self.put(topic);
+        Ok(())
+    }
+
+    fn store(&self, topics: &BTreeMap<Arc<str>, Arc<Topic>>) -> Result<(), TopicError> {
+        let stored: Vec<StoredTopic> = topics
             .values()
             .map(|topic| StoredTopic {
                 name: topic.name.to_string(),
@@ -331,11 +340,7 @@ impl Inner {
             id: Uuid::new_v4(),
             partitions: logs,
         });
-        self.put(topic.clone());
-        if let Err(error) = self.store() {
-            self.forget(name);
-            return Err(error);
-        }
+        self.store_and_put(topic.clone())?;
         info!(topic = name, partitions, "topic created");
         Ok(topic)
     }
@@ -366,15 +371,11 @@ impl Inner {
         let logs = (0..total as i32)
             .map(|number| self.open_log(name, number))
             .collect::<Result<_, _>>()?;
-        self.put(Arc::new(Topic {
+        self.store_and_put(Arc::new(Topic {
             name: old.name.clone(),
             id: old.id,
             partitions: logs,
-        }));
-        if let Err(error) = self.store() {
-            self.put(old);
-            return Err(error);
-        }
+        }))?;
         info!(
             topic = name,
             partitions = total,
@@ -389,7 +390,8 @@ impl Inner {
                 name: name.to_owned(),
             });
         };
-        if let Err(error) = self.store() {
+        let left = self.read().clone();
+        if let Err(error) = self.store(&left) {
             self.put(topic);
             return Err(error);
         }
@@ -425,7 +427,80 @@ fn check_name(name: &str) -> Result<(), TopicError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
+
+    use logboom_disk::{DiskFile, Entry, Error as DiskError, SimDisk};
+
     use super::*;
+    use crate::log::LogConfig;
+
+    /// Notes how many partitions of `t` are seen whenever the file of topics is about to be replaced.
+    #[derive(Clone)]
+    struct Watched {
+        disk: SimDisk,
+        topics: Arc<OnceLock<Topics>>,
+        seen: Arc<Mutex<Vec<usize>>>,
+    }
+
+    impl std::fmt::Debug for Watched {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            self.disk.fmt(f)
+        }
+    }
+
+    impl Disk for Watched {
+        fn create(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
+            self.disk.create(path)
+        }
+        fn open(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
+            self.disk.open(path)
+        }
+        fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
+            if let (Some(KIND), Some(topics)) = (
+                to.file_name().and_then(|name| name.to_str()),
+                self.topics.get(),
+            ) {
+                let seen = topics.get("t").map_or(0, |topic| topic.partitions.len());
+                self.seen.lock().unwrap().push(seen);
+            }
+            self.disk.rename(from, to)
+        }
+        fn remove(&self, path: &Path) -> Result<(), DiskError> {
+            self.disk.remove(path)
+        }
+        fn list(&self, dir: &Path) -> Result<Vec<Entry>, DiskError> {
+            self.disk.list(dir)
+        }
+        fn create_dir(&self, dir: &Path) -> Result<(), DiskError> {
+            self.disk.create_dir(dir)
+        }
+        fn remove_dir(&self, dir: &Path) -> Result<(), DiskError> {
+            self.disk.remove_dir(dir)
+        }
+        fn sync_dir(&self, dir: &Path) -> Result<(), DiskError> {
+            self.disk.sync_dir(dir)
+        }
+        fn free_bytes(&self, dir: &Path) -> Result<u64, DiskError> {
+            self.disk.free_bytes(dir)
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_of_a_topic_is_seen_before_it_is_durable() {
+        let watched = Watched {
+            disk: SimDisk::new(0),
+            topics: Arc::default(),
+            seen: Arc::default(),
+        };
+        let disk: Arc<dyn Disk> = Arc::new(watched.clone());
+        let logs = Logs::open(disk.clone(), Path::new("/log"), LogConfig::default()).unwrap();
+        let topics = Topics::open(disk, Path::new("/"), Arc::new(logs)).unwrap();
+        assert!(watched.topics.set(topics.clone()).is_ok());
+        topics.create("t", 1).await.unwrap();
+        topics.grow("t", 3, false).await.unwrap();
+        assert_eq!(*watched.seen.lock().unwrap(), [0, 1]);
+        assert_eq!(topics.get("t").unwrap().partitions.len(), 3);
+    }
 
     #[test]
     fn topic_names_are_kafkas() {
