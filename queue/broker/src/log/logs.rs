@@ -155,6 +155,12 @@ impl Logs {
             });
             disk.rename(&dir, &target)?;
             drop(tail);
+            // A new topic of this name has other segments at the same paths.
+            if let Ok(core) = log.core() {
+                for closed in &core.view().closed {
+                    self.env.open_segments.forget(closed);
+                }
+            }
             self.partitions_mut()
                 .remove(&(log.topic().clone(), log.partition()));
             deleted.push(target);

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use logboom_disk::{Disk, DiskFile};
 
 use super::error::LogError;
-use super::index::{self, Index};
+use super::index::{self, Index, Summary};
 use super::partition::ClosedSegment;
 use super::recovery;
 use super::segment;
@@ -51,7 +51,7 @@ impl OpenSegments {
         index_interval_bytes: u64,
     ) -> Result<Arc<Opened>, LogError> {
         let path = segment::path(&closed.dir, closed.summary.base);
-        if let Some(found) = self.touch(&path) {
+        if let Some(found) = self.touch(&path, &closed.summary) {
             return Ok(found);
         }
         // Outside of the lock: two readers may open the same segment, one of the handles then goes its way.
@@ -72,11 +72,15 @@ impl OpenSegments {
             .remove(&segment::path(&closed.dir, closed.summary.base));
     }
 
-    fn touch(&self, path: &PathBuf) -> Option<Arc<Opened>> {
+    /// A segment of another content is of a deleted topic whose name was used again.
+    fn touch(&self, path: &PathBuf, summary: &Summary) -> Option<Arc<Opened>> {
         let mut state = self.lock();
         state.clock += 1;
         let now = state.clock;
-        let (opened, used) = state.by_path.get_mut(path)?;
+        let (opened, used) = state
+            .by_path
+            .get_mut(path)
+            .filter(|(opened, _)| opened.index.summary == *summary)?;
         *used = now;
         Some(opened.clone())
     }
@@ -123,10 +127,18 @@ mod tests {
         let (a, b, c) = (PathBuf::from("a"), PathBuf::from("b"), PathBuf::from("c"));
         cache.insert(a.clone(), opened());
         cache.insert(b.clone(), opened());
-        assert!(cache.touch(&a).is_some());
+        let summary = Index::empty(0).summary;
+        assert!(cache.touch(&a, &summary).is_some());
         cache.insert(c.clone(), opened());
         assert!(
-            cache.touch(&a).is_some() && cache.touch(&c).is_some() && cache.touch(&b).is_none()
+            cache.touch(&a, &summary).is_some()
+                && cache.touch(&c, &summary).is_some()
+                && cache.touch(&b, &summary).is_none()
         );
+        let other = Summary {
+            end_offset: 7,
+            ..summary
+        };
+        assert!(cache.touch(&a, &other).is_none(), "another segment's file");
     }
 }

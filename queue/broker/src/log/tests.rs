@@ -591,6 +591,24 @@ fn a_deleted_topic_stays_deleted_and_a_new_one_of_its_name_starts_at_zero() {
 }
 
 #[test]
+fn a_new_topic_of_a_deleted_ones_name_reads_its_own_records() {
+    let (machine, logs, old) = one_partition(8 << 10);
+    let fill = |log: &Arc<PartitionLog>, byte| {
+        for _ in 0..30 {
+            append_one(log, plain(byte, 1000)).unwrap();
+        }
+        machine.read_all(log, 0).unwrap()
+    };
+    let old_batches = fill(&old, 1);
+    logs.delete_topic("t").unwrap();
+    let new_batches = fill(&logs.create("t", 0).unwrap(), 2);
+    assert_eq!(old_batches.len(), new_batches.len());
+    for ((_, old), (_, new)) in old_batches.iter().zip(&new_batches) {
+        assert_ne!(old, new);
+    }
+}
+
+#[test]
 fn a_partition_created_at_any_step_before_a_crash_is_whole_or_not_there() {
     for seed in 0..60 {
         for steps in 0..20 {
