@@ -185,8 +185,13 @@ impl<S: Sink> Tailer<S> {
                     best = best.max(Some((need, id)));
                 }
             } else {
-                // An old copy of an original that has gone on, or one being written.
-                wait |= !same_name && (patient || was_shipped);
+                // An old copy of an original that has gone on, or one being written. One with a full head
+                // of a source that lost its file was made before the last lines came: all of it was shipped.
+                let made_before = matches!(source.saved.stage, Stage::Orphan { .. })
+                    && head.0.len() == HEAD_BYTES
+                    && source.saved.head.0.len() == HEAD_BYTES;
+                wait |= !same_name && (patient || was_shipped || made_before);
+                shipped |= !same_name && made_before;
             }
         }
         Ok(match best {
@@ -218,10 +223,13 @@ impl<S: Sink> Tailer<S> {
     /// Whether a source's file still holds all that was read of it. Finding that it does not ends the
     /// source's hold on it, here and now: a copy cannot wait for the next read of the original.
     fn is_whole(&mut self, id: SourceId, now_ms: u64) -> std::io::Result<bool> {
-        let source = self.sources.get_mut(&id).expect("the caller has it");
-        if !source.is_bound() {
+        if !self.sources[&id].is_bound() {
             return Ok(false);
         }
+        if self.sources[&id].content.is_none() {
+            self.close_least_recent();
+        }
+        let source = self.sources.get_mut(&id).expect("the caller has it");
         if source.content.is_none() {
             match Content::open(&source.saved.path) {
                 Ok((content, seen)) if Some(seen.place) == source.saved.place => {
@@ -229,7 +237,10 @@ impl<S: Sink> Tailer<S> {
                     self.open.push(id);
                 }
                 // Gone or replaced: the walk has just looked for it everywhere.
-                _ => return Ok(false),
+                Ok(_) => return Ok(false),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+                // Trouble says nothing about the file; the copy is judged again at the next walk.
+                Err(error) => return Err(error),
             }
         }
         let content = source.content.as_mut().expect("it was just opened");

@@ -33,7 +33,7 @@ pub(crate) struct Arrived {
 }
 
 impl Sink for MemoryQueue {
-    fn send(&mut self, run: u64, home: &Home, records: &[Outgoing<'_>], _now_ms: u64) {
+    fn send(&mut self, run: u64, home: &Home, records: &[Outgoing<'_>]) {
         let arrived = records.iter().map(|record| Arrived {
             origin: Origin {
                 source: home.id,

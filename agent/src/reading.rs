@@ -13,7 +13,10 @@ use crate::checkpoint::Stage;
 use crate::content::Content;
 use crate::error::Error;
 use crate::identity::{Guard, Head};
-use crate::limits::{HEAD_BYTES, READ_BYTES, RECORD_OVERHEAD_BYTES, SHRINK_WAIT, TURN_BYTES};
+use crate::limits::{
+    HEAD_BYTES, IN_FLIGHT_BYTES_MAX, READ_BYTES, RECORD_OVERHEAD_BYTES, RETRY, SHRINK_WAIT,
+    TURN_BYTES,
+};
 use crate::line::{cut, end_of_line, idle_end, without_terminator};
 use crate::metrics;
 use crate::sink::{Outgoing, Sink};
@@ -53,6 +56,8 @@ impl<S: Sink> Tailer<S> {
                 Err(error) => {
                     let path = self.sources[&id].saved.path.clone();
                     self.complain(&path, &error);
+                    // Nothing more may happen to the file that would call attention to it.
+                    self.try_again_later(id);
                     return Ok(false);
                 }
             };
@@ -110,15 +115,19 @@ impl<S: Sink> Tailer<S> {
 
         let data = span..count;
         let mut lines = Lines { count: 0, to: 0 };
+        // Tiny lines cost more than their bytes: a step takes no more of them than there is room for,
+        // since the producer would block this thread.
+        let room = IN_FLIGHT_BYTES_MAX.saturating_sub(self.in_flight_bytes);
         while let Some(length) = end_of_line(&self.buffer[data.start + lines.to..data.end]) {
-            if lines.count > 0 && source.framed_end(base + lines.to as u64).is_some() {
+            let is_full = lines.to + lines.count * RECORD_OVERHEAD_BYTES >= room;
+            if lines.count > 0 && (is_full || source.framed_end(base + lines.to as u64).is_some()) {
                 break;
             }
             lines.to += length;
             lines.count += 1;
         }
         if lines.count > 0 {
-            return Ok(self.ship_lines(id, span, &lines, now_ms));
+            return Ok(self.ship_lines(id, span, &lines));
         }
         // No line ends here: a partial line at the end, or a long one.
         let read = data.len();
@@ -133,6 +142,12 @@ impl<S: Sink> Tailer<S> {
         Ok(Ok(Step::Wait))
     }
 
+    /// The next look finds the source due, whether its file changes again or not.
+    fn try_again_later(&mut self, id: SourceId) {
+        let source = self.sources.get_mut(&id).expect("the caller has it");
+        source.retry_at_ms = source.read_ms + RETRY.as_millis() as u64;
+    }
+
     /// Opens the file if need be. A step, if the source has no file to read now.
     fn open_content(&mut self, id: SourceId) -> io::Result<Option<Step>> {
         if self.sources[&id].content.is_some() {
@@ -144,6 +159,7 @@ impl<S: Sink> Tailer<S> {
             Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.next_scan_ms = 0;
+                self.try_again_later(id);
                 return Ok(Some(Step::Wait));
             }
             Err(error) => return Err(error),
@@ -151,6 +167,7 @@ impl<S: Sink> Tailer<S> {
         self.complained.remove(&source.saved.path);
         if Some(seen.place) != source.saved.place {
             self.next_scan_ms = 0;
+            self.try_again_later(id);
             return Ok(Some(Step::Wait));
         }
         let head = Head::read(&mut content)?;
@@ -228,13 +245,7 @@ impl<S: Sink> Tailer<S> {
     }
 
     /// Hands over the lines at the start of the buffer, which begins `span` bytes before `sent`.
-    fn ship_lines(
-        &mut self,
-        id: SourceId,
-        span: usize,
-        lines: &Lines,
-        now_ms: u64,
-    ) -> Result<Step, Error> {
+    fn ship_lines(&mut self, id: SourceId, span: usize, lines: &Lines) -> Result<Step, Error> {
         let line_bytes_max = self.config.line_bytes_max;
         let buffer = std::mem::take(&mut self.buffer);
         let source = self.sources.get_mut(&id).expect("the caller has it");
@@ -265,7 +276,7 @@ impl<S: Sink> Tailer<S> {
         }
         let end = source.sent + lines.to as u64;
         let guard = Guard::of(&buffer[..span + lines.to], end);
-        let result = self.ship(id, end, guard, &records, now_ms);
+        let result = self.ship(id, end, guard, &records);
         drop(records);
         self.buffer = buffer;
         result.map(|()| Step::Read(lines.to))
@@ -321,7 +332,7 @@ impl<S: Sink> Tailer<S> {
         } else {
             &[record][..]
         };
-        let result = self.ship(id, end, guard, records, now_ms);
+        let result = self.ship(id, end, guard, records);
         Ok(result.map(|()| Step::Read(usize::try_from(length).unwrap_or(usize::MAX))))
     }
 
@@ -332,7 +343,6 @@ impl<S: Sink> Tailer<S> {
         end: u64,
         guard: Guard,
         records: &[Outgoing<'_>],
-        now_ms: u64,
     ) -> Result<(), Error> {
         self.keep_head(id)?;
         let source = self.sources.get_mut(&id).expect("the caller has it");
@@ -374,7 +384,7 @@ impl<S: Sink> Tailer<S> {
         // The source itself, and a cut that its writer did not make, outlive a crash from here on.
         self.checkpoints.sync_before_records()?;
         let home = source.home.clone();
-        self.sink.send(run, &home, records, now_ms);
+        self.sink.send(run, &home, records);
         Ok(())
     }
 

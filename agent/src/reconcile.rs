@@ -163,7 +163,14 @@ impl<S: Sink> Tailer<S> {
         // Deleted, or moved out of reach.
         let source = self.sources.get_mut(&id).expect("the caller has it");
         source.listed = false;
-        if source.content.is_some() {
+        if let Some(content) = &source.content {
+            // What it was when it was last looked at says nothing about the lines written just before.
+            if let Ok(seen) = content.stat()
+                && source.note(&seen, now_ms)
+            {
+                self.queue(id);
+                return Ok(());
+            }
             // It can still be read to its end, and its writer may still have it.
             let quiet = now_ms.saturating_sub(source.changed_ms)
                 > 2 * self.config.idle_flush.as_millis() as u64;

@@ -120,6 +120,26 @@ async fn partitions(config: &Config, stop: &CancellationToken) -> Result<Option<
     }
 }
 
+/// The tailer's time: begins at the wall clock's and then only goes forward, so that a clock that is
+/// set back does not put off walks and checkpoints.
+struct Clock {
+    started_ms: u64,
+    started: Instant,
+}
+
+impl Clock {
+    fn start() -> Clock {
+        Clock {
+            started_ms: now_ms(),
+            started: Instant::now(),
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.started_ms + self.started.elapsed().as_millis() as u64
+    }
+}
+
 /// Turns until told to stop, then waits a moment for what is in flight.
 fn drive(
     mut tailer: Tailer<QueueSink>,
@@ -128,11 +148,11 @@ fn drive(
     states: &mpsc::Sender<Status>,
 ) -> Result<(), Error> {
     let mut hints = Hints::new(wake);
-    let started_ms = now_ms();
+    let clock = Clock::start();
     let mut next_status = Instant::now();
     let mut changed = HashSet::new();
     loop {
-        let now = now_ms();
+        let now = clock.now_ms();
         for path in changed.drain() {
             tailer.hint(std::path::Path::new(&path), now);
         }
@@ -140,11 +160,11 @@ fn drive(
         hints.watch(&tailer.folders);
         if Instant::now() >= next_status {
             // When the last one still waits for the queue, this one is left out.
-            drop(states.try_send(tailer.status(started_ms, now)));
+            drop(states.try_send(tailer.status(clock.started_ms, now_ms())));
             next_status = Instant::now() + limits::STATUS;
         }
         let patience =
-            Duration::from_millis(due_ms.saturating_sub(now_ms())).min(limits::WARM_SWEEP);
+            Duration::from_millis(due_ms.saturating_sub(clock.now_ms())).min(limits::WARM_SWEEP);
         let mut wakes = match woken.recv_timeout(patience) {
             Ok(first) => Some(first),
             Err(RecvTimeoutError::Timeout) => None,
@@ -156,7 +176,7 @@ fn drive(
                     changed.insert(path.into_os_string());
                 }
                 Wake::Changed(_) | Wake::Acked => {}
-                Wake::Stop => return finish(tailer, woken),
+                Wake::Stop => return finish(tailer, woken, &clock),
             }
             wakes = woken.try_recv().ok();
         }
@@ -164,12 +184,16 @@ fn drive(
 }
 
 /// Gives what is in flight a moment to be acked, so that a clean restart sends nothing twice.
-fn finish(mut tailer: Tailer<QueueSink>, woken: &Receiver<Wake>) -> Result<(), Error> {
+fn finish(
+    mut tailer: Tailer<QueueSink>,
+    woken: &Receiver<Wake>,
+    clock: &Clock,
+) -> Result<(), Error> {
     let deadline = Instant::now() + limits::STOP_WAIT;
     while !tailer.runs.is_empty() && Instant::now() < deadline {
         // Any wake will do: acks are looked at in either case.
         let _woken = woken.recv_timeout(Duration::from_millis(20));
-        tailer.take_reports(now_ms())?;
+        tailer.take_reports(clock.now_ms())?;
     }
     info!(in_flight = tailer.runs.len(), "stopping");
     tailer.checkpoint()

@@ -15,6 +15,7 @@ use tracing::{error, warn};
 
 use crate::run::Wake;
 use crate::sink::{Home, Outgoing, Report, Sink};
+use crate::status::now_ms;
 
 /// Sends runs through a [`Producer`].
 pub(crate) struct QueueSink {
@@ -50,7 +51,9 @@ impl QueueSink {
 }
 
 impl Sink for QueueSink {
-    fn send(&mut self, run: u64, home: &Home, records: &[Outgoing<'_>], now_ms: u64) {
+    fn send(&mut self, run: u64, home: &Home, records: &[Outgoing<'_>]) {
+        // Arrival is the wall clock's, also after that was set: only the tailer's own time never goes back.
+        let arrival_ms = now_ms() as i64;
         let (batch, delivery) = self.producer.batch();
         let sent = self.runtime.block_on(async {
             let mut numbers = Numbers::default();
@@ -63,7 +66,7 @@ impl Sink for QueueSink {
                         partition,
                         None,
                         record.value,
-                        now_ms as i64,
+                        arrival_ms,
                         &headers,
                     )
                     .await?;

@@ -59,7 +59,7 @@ pub(crate) struct Report {
 pub(crate) trait Sink {
     /// Takes over a run of records of one source, perhaps after waiting for room. Records of one
     /// partition arrive in the order of these calls, unless a report says that a run failed.
-    fn send(&mut self, run: u64, home: &Home, records: &[Outgoing<'_>], now_ms: u64);
+    fn send(&mut self, run: u64, home: &Home, records: &[Outgoing<'_>]);
 
     /// What became known since the last call; each run is reported once.
     fn reports(&mut self) -> Vec<Report>;
