@@ -119,7 +119,11 @@ impl Running {
                 received = self.consumer.recv(limits::BATCH_RECORDS_MAX, limits::BATCH_BYTES_MAX, limits::RECEIVE_WAIT),
                     if !is_full => match received {
                         Ok(records) if records.is_empty() => self.look_for_partitions(stop).await?,
-                        Ok(records) => self.add(records).await?,
+                        Ok(records) => {
+                            self.add(records).await?;
+                            // Steady traffic on the old partitions must not hide new ones.
+                            self.look_for_partitions(stop).await?;
+                        }
                         Err(error) => self.reconnect(error, stop).await?,
                     },
                 () = sleep_until(wake_at) => {}

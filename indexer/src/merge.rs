@@ -15,6 +15,7 @@ use crate::{
     hot::Extent,
     limits, metrics,
     publish::{Draft, Publisher, Step, now_ms},
+    recover,
     tables::{self, SplitMeta},
 };
 
@@ -73,10 +74,13 @@ pub(crate) async fn merge_once(publisher: &Publisher, snapshot: &Snapshot) -> Re
     let id = draft.id;
     publisher.stage(&[id]).await?;
     let searchers = splits.iter().map(|split| split.searcher.clone()).collect();
-    let merged = publisher.write(draft, searchers).await?;
+    let merged = match publisher.write(draft, searchers).await {
+        Ok(merged) => merged,
+        Err(error) => return Err(give_up(publisher, id, error).await),
+    };
     if let Err(error) = replace(publisher, &inputs, &merged).await {
         if !is_replaced(publisher, id).await? {
-            return Err(error);
+            return Err(give_up(publisher, id, error).await);
         }
         tracing::warn!(%error, "the metastore's answer to a merge was lost; it did replace");
     }
@@ -84,6 +88,21 @@ pub(crate) async fn merge_once(publisher: &Publisher, snapshot: &Snapshot) -> Re
     publisher.catalog.replace(&inputs, merged);
     ::metrics::counter!(metrics::MERGES).increment(1);
     Ok(true)
+}
+
+/// Takes back what a failed merge has written: on a full disk every try would fill what was freed.
+/// What cannot be taken back now is removed by the next start.
+async fn give_up(publisher: &Publisher, id: Ulid, error: Error) -> Error {
+    let splits_dir = publisher.splits_dir.clone();
+    let removed = tokio::task::spawn_blocking(move || recover::remove(&splits_dir, id)).await;
+    let forgotten = match removed {
+        Ok(Ok(())) => tables::forget(&publisher.database, &[id]).await,
+        _ => Ok(()),
+    };
+    if let Err(error) = forgotten {
+        tracing::debug!(%error, split = %id, "the row of a failed merge stays until the next start");
+    }
+    error
 }
 
 async fn replace(publisher: &Publisher, inputs: &[Ulid], merged: &OpenSplit) -> Result<(), Error> {
