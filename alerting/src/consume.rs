@@ -48,6 +48,8 @@ pub(crate) struct Loop {
     files: RuleFiles,
     /// Given to the next commit.
     changed_rules: Option<Vec<Arc<Rule>>>,
+    /// A stop ended a commit. The engine has handed over what was in it, so no other may follow.
+    gave_up: bool,
     side: FuturesUnordered<BoxFuture<'static, Side>>,
     /// An instant and the ends that have to be passed for the clock to reach it.
     heads: Option<(i64, Vec<i64>)>,
@@ -149,7 +151,7 @@ where
             answer = ask() => answer,
         };
         match answer {
-            Err(error) if error.is_retriable() => {
+            Err(error) if passes(&error) => {
                 warn!(%error, "waiting for the queue");
                 tokio::select! {
                     () = stop.cancelled() => return Ok(None),
@@ -159,6 +161,12 @@ where
             other => return other.map(Some),
         }
     }
+}
+
+/// Whether asking anew, with a new client, may help.
+fn passes(error: &logboom_client::Error) -> bool {
+    use logboom_client::Error as E;
+    error.is_retriable() || matches!(error, E::OffsetOutOfRange | E::Consume { .. })
 }
 
 impl Loop {
@@ -183,6 +191,7 @@ impl Loop {
             wake: parts.wake,
             files: parts.files,
             changed_rules: Some(parts.rules),
+            gave_up: false,
             side: FuturesUnordered::new(),
             heads: None,
             asking: false,
@@ -203,23 +212,31 @@ impl Loop {
                 records = self.consumer.recv(limits::STEP_RECORDS_MAX, limits::STEP_BYTES_MAX, limits::TICK) => records,
             };
             match records {
-                Ok(records) => self.step(records).await?,
+                Ok(records) => self.step(records, &stop).await?,
                 Err(logboom_client::Error::OffsetOutOfRange) => {
                     if !self.find_place(&stop).await? {
                         break;
                     }
                 }
                 Err(error) if error.is_retriable() => warn!(%error, "waiting for the queue"),
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    if !self.reconnect(error, &stop).await? {
+                        break;
+                    }
+                }
             }
-            self.now_and_then().await?;
+            self.now_and_then(&stop).await?;
         }
-        self.commit().await?;
+        self.commit(&stop).await?;
         self.show_last().await;
         Ok(())
     }
 
-    async fn step(&mut self, records: Vec<logboom_event::Record>) -> Result<(), Error> {
+    async fn step(
+        &mut self,
+        records: Vec<logboom_event::Record>,
+        stop: &CancellationToken,
+    ) -> Result<(), Error> {
         if !records.is_empty() {
             let now = now_ns();
             self.evaluate(move |evaluator| evaluator.feed(records, now))
@@ -227,7 +244,7 @@ impl Loop {
         }
         self.pass_time().await?;
         if self.evaluator.engine.has_transitions() || Instant::now() >= self.due.checkpoint {
-            self.commit().await?;
+            self.commit(stop).await?;
         }
         Ok(())
     }
@@ -264,7 +281,11 @@ impl Loop {
         Ok(())
     }
 
-    async fn commit(&mut self) -> Result<(), Error> {
+    /// Waits for a disk that is full until `stop`: what is not committed then is read again.
+    async fn commit(&mut self, stop: &CancellationToken) -> Result<(), Error> {
+        if self.gave_up {
+            return Ok(());
+        }
         self.due.checkpoint = Instant::now() + self.config.timing.checkpoint_interval;
         let dirty = self.evaluator.engine.take();
         let progress = self.evaluator.take_progress();
@@ -287,7 +308,14 @@ impl Loop {
                 Ok(told) => break told,
                 Err(Error::Database(error)) if error.is_retriable() => {
                     tracing::error!(%error, "cannot write alerting state; trying again");
-                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    let pause = tokio::time::sleep(limits::DATABASE_PAUSE);
+                    if stop.run_until_cancelled(pause).await.is_none() {
+                        warn!(
+                            "stopping without a last commit; its records are read again at the next start"
+                        );
+                        self.gave_up = true;
+                        return Ok(());
+                    }
                 }
                 Err(error) => return Err(error),
             }
@@ -309,6 +337,22 @@ impl Loop {
         }
         self.unshown = Some(assignments(&self.evaluator.readings));
         Ok(())
+    }
+
+    /// A new client, proved against the log again: an unknown error says nothing about the offsets.
+    /// False when stopped.
+    async fn reconnect(
+        &mut self,
+        error: logboom_client::Error,
+        stop: &CancellationToken,
+    ) -> Result<bool, Error> {
+        warn!(%error, "reading from the queue failed; resuming after the last record evaluated");
+        let pause = tokio::time::sleep(limits::RECONNECT_PAUSE);
+        if stop.run_until_cancelled(pause).await.is_none() {
+            return Ok(false);
+        }
+        self.consumer = Consumer::new(&self.config.queue, &self.config.agent_topics)?;
+        self.find_place(stop).await
     }
 
     /// The log is not what it was: proves every checkpoint again. False when stopped.
@@ -335,7 +379,7 @@ impl Loop {
         Ok(true)
     }
 
-    async fn now_and_then(&mut self) -> Result<(), Error> {
+    async fn now_and_then(&mut self, stop: &CancellationToken) -> Result<(), Error> {
         let now = Instant::now();
         if now >= self.due.heads && !self.asking && self.heads.is_none() {
             // Without an open episode, time only forgets.
@@ -359,7 +403,7 @@ impl Loop {
         }
         if now >= self.due.reload {
             self.due.reload = now + self.config.timing.reload_interval;
-            self.reload().await?;
+            self.reload(stop).await?;
         }
         if now >= self.due.prune {
             self.due.prune = now + PRUNE_INTERVAL;
@@ -426,7 +470,7 @@ impl Loop {
     }
 
     /// Takes changed rule files if they are right; else the rules in force stay.
-    async fn reload(&mut self) -> Result<(), Error> {
+    async fn reload(&mut self, stop: &CancellationToken) -> Result<(), Error> {
         if !self.files.changed().await? {
             return Ok(());
         }
@@ -441,7 +485,7 @@ impl Loop {
         match loaded {
             Ok(set) => {
                 // Told with the state that they had under the rules before.
-                self.commit().await?;
+                self.commit(stop).await?;
                 let now = now_ns();
                 let rules = set.rules.clone();
                 self.evaluate(move |evaluator| {
@@ -454,7 +498,7 @@ impl Loop {
                 self.receivers
                     .send_replace(Arc::new(receivers_of(&set, &self.config)));
                 self.changed_rules = Some(set.rules);
-                self.commit().await?;
+                self.commit(stop).await?;
             }
             Err(errors) => {
                 metrics::counter!(names::RELOADS_REFUSED).increment(1);

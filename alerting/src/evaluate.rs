@@ -95,8 +95,8 @@ impl Engine {
         }
     }
 
-    pub(crate) fn restore_source(&mut self, source: SourceRef, clock: SourceClock) {
-        self.sources.restore(source, clock);
+    pub(crate) fn restore_source(&mut self, source: SourceRef, clock: SourceClock, now: i64) {
+        self.sources.restore(source, clock, now);
     }
 
     /// Puts back a stored group. The group of a rule that is gone, or that counts something else now,

@@ -81,6 +81,12 @@ pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 pub const STEP_RECORDS_MAX: usize = 2_000;
 pub const STEP_BYTES_MAX: usize = 4 << 20;
 
+/// Pause before a full or locked database is tried again.
+pub const DATABASE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Pause before a consumer that failed is replaced.
+pub const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
+
 /// How often the clock of silent sources is moved, and how long a read waits for records.
 pub const TICK: Duration = Duration::from_millis(250);
 

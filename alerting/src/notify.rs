@@ -3,22 +3,24 @@
 //! One task owns it. It reads due rows, posts them (several at a time per receiver, but only one of
 //! an alert, so firing comes before resolved), and writes down what came of it: done, or when to try
 //! again. A crash in between posts again, with the same `webhook-id`. A receiver that is slow or
-//! down holds up nobody else.
+//! down holds up nobody else. A database that is full or locked is waited for; what was posted
+//! meanwhile is not posted again.
 
 use std::{
     collections::{HashMap, HashSet},
+    ops::ControlFlow,
     sync::Arc,
     time::Duration,
 };
 
-use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures::{StreamExt, stream::FuturesUnordered};
 use rand::RngExt;
 use sqlx::Row;
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{debug, error, info, warn};
 
 use crate::{
@@ -29,6 +31,19 @@ use crate::{
 mod webhook;
 
 pub(crate) use webhook::{Answer, Webhook};
+
+/// Repeats `$ask` while the database is full or locked; nothing when `$stop` comes first.
+///
+/// A macro, because the compiler cannot tell that the future of an async closure is `Send`.
+macro_rules! patiently {
+    ($stop:expr, $ask:expr) => {
+        loop {
+            if let ControlFlow::Break(answer) = tried($ask.await, $stop).await? {
+                break answer;
+            }
+        }
+    };
+}
 
 /// A row of the outbox on its way.
 #[derive(Debug)]
@@ -57,19 +72,22 @@ pub(crate) struct Deliverer {
     wake: Arc<Notify>,
     schedule: Vec<Duration>,
     hooks: HashMap<String, Arc<Webhook>>,
-    flying: FuturesUnordered<BoxFuture<'static, Outcome>>,
-    /// (receiver, fingerprint) of what is on its way.
+    /// Tasks, so that they go on while the database is waited for.
+    flying: FuturesUnordered<AbortOnDropHandle<Outcome>>,
+    /// (receiver, fingerprint) of what is on its way, or back and not written down.
     busy: HashSet<(String, String)>,
 }
 
 impl Deliverer {
     /// Takes note of the receivers, so that what is committed from now on knows who is disabled.
+    /// Nothing when `stop` comes before the database takes it.
     pub(crate) async fn new(
         store: Store,
         receivers: watch::Receiver<Arc<Vec<ReceiverConfig>>>,
         wake: Arc<Notify>,
         schedule: Vec<Duration>,
-    ) -> Result<Deliverer, Error> {
+        stop: &CancellationToken,
+    ) -> Result<Option<Deliverer>, Error> {
         let mut deliverer = Deliverer {
             store,
             receivers,
@@ -79,44 +97,46 @@ impl Deliverer {
             flying: FuturesUnordered::new(),
             busy: HashSet::new(),
         };
-        deliverer.take_receivers().await?;
-        Ok(deliverer)
+        let taken = patiently!(stop, deliverer.take_receivers());
+        Ok(taken.map(|()| deliverer))
     }
 
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
-        loop {
-            let next = self.launch().await?;
+        while let Some(next) = patiently!(&stop, self.launch()) {
             let wake = Arc::clone(&self.wake);
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = wake.notified() => {}
                 changed = self.receivers.changed() => {
                     if changed.is_ok() {
-                        self.take_receivers().await?;
+                        patiently!(&stop, self.take_receivers());
                     }
                 }
-                Some(outcome) = self.flying.next() => self.settle(outcome).await?,
+                Some(outcome) = self.flying.next() => {
+                    self.settle(outcome?, &stop).await?;
+                }
                 () = tokio::time::sleep_until(next) => {}
             }
         }
-        self.finish().await
+        self.finish(&stop).await
     }
 
     /// What is due now is still tried; what fails or is due later stays for the next start.
-    async fn finish(mut self) -> Result<(), Error> {
+    async fn finish(mut self, stop: &CancellationToken) -> Result<(), Error> {
         let deadline = Instant::now() + limits::STOP_PATIENCE;
         loop {
-            self.launch().await?;
-            match tokio::time::timeout_at(deadline, self.flying.next()).await {
-                Ok(Some(outcome)) => self.settle(outcome).await?,
+            patiently!(stop, self.launch());
+            let finished = match tokio::time::timeout_at(deadline, self.flying.next()).await {
+                Ok(Some(outcome)) => self.settle(outcome?, stop).await?,
                 Ok(None) => return Ok(()),
-                Err(_) => {
-                    info!(
-                        unfinished = self.flying.len(),
-                        "stopping with notifications under way; they are sent again at the next start"
-                    );
-                    return Ok(());
-                }
+                Err(_) => false,
+            };
+            if !finished {
+                info!(
+                    unfinished = self.busy.len(),
+                    "stopping with notifications under way; they are sent again at the next start"
+                );
+                return Ok(());
             }
         }
     }
@@ -217,19 +237,20 @@ impl Deliverer {
         let hook = Arc::clone(&self.hooks[&job.receiver]);
         self.busy
             .insert((job.receiver.clone(), job.fingerprint.clone()));
-        self.flying.push(Box::pin(async move {
-            let answer = hook.post(&job.id, job.body.clone(), now_ms() / 1000).await;
-            Outcome { job, answer }
-        }));
+        self.flying
+            .push(AbortOnDropHandle::new(tokio::spawn(async move {
+                let answer = hook.post(&job.id, job.body.clone(), now_ms() / 1000).await;
+                Outcome { job, answer }
+            })));
     }
 
-    async fn settle(&mut self, outcome: Outcome) -> Result<(), Error> {
+    /// Writes down what came of it. False when `stop` comes before the database takes it: then it
+    /// stays busy, and is sent again at the next start.
+    async fn settle(&mut self, outcome: Outcome, stop: &CancellationToken) -> Result<bool, Error> {
         let Outcome { job, answer } = outcome;
-        self.busy
-            .remove(&(job.receiver.clone(), job.fingerprint.clone()));
         let attempts = job.attempts + 1;
         let now = now_ms();
-        let word = match answer {
+        let (word, written) = match answer {
             Answer::Taken => {
                 debug!(
                     receiver = job.receiver,
@@ -240,19 +261,21 @@ impl Deliverer {
                 );
                 metrics::histogram!(names::NOTIFY_SECONDS)
                     .record((now - job.created_at).max(0) as f64 / 1000.0);
-                self.finish_row(&job, "delivered", attempts, None, now)
-                    .await?;
-                "delivered"
+                let written = patiently!(
+                    stop,
+                    self.finish_row(&job, "delivered", attempts, None, now)
+                );
+                ("delivered", written)
             }
             Answer::Gone => {
                 error!(
                     receiver = job.receiver,
                     "receiver answered 410 Gone and is not told any more; change its url to enable it"
                 );
-                self.give_up_all(&job.receiver, "the receiver answered 410 Gone")
-                    .await?;
+                let reason = "the receiver answered 410 Gone";
+                let written = patiently!(stop, self.give_up_all(&job.receiver, reason));
                 self.hooks.remove(&job.receiver);
-                "disabled"
+                ("disabled", written)
             }
             Answer::Refused {
                 reason,
@@ -261,9 +284,9 @@ impl Deliverer {
                 Some(wait) => {
                     let wait = jittered(*wait).max(retry_after.unwrap_or_default());
                     warn!(receiver = job.receiver, id = job.id, attempts, reason, next_in = ?wait, "notification not taken, will be tried again");
-                    self.put_off(&job, attempts, &reason, now + wait.as_millis() as i64)
-                        .await?;
-                    "retry"
+                    let next_try = now + wait.as_millis() as i64;
+                    let written = patiently!(stop, self.put_off(&job, attempts, &reason, next_try));
+                    ("retry", written)
                 }
                 None => {
                     error!(
@@ -273,15 +296,22 @@ impl Deliverer {
                         reason,
                         "notification given up; it stays in the table `outbox` as dead"
                     );
-                    self.finish_row(&job, "dead", attempts, Some(&reason), now)
-                        .await?;
-                    "dead"
+                    let written = patiently!(
+                        stop,
+                        self.finish_row(&job, "dead", attempts, Some(&reason), now)
+                    );
+                    ("dead", written)
                 }
             },
         };
+        if written.is_none() {
+            return Ok(false);
+        }
+        self.busy
+            .remove(&(job.receiver.clone(), job.fingerprint.clone()));
         metrics::counter!(names::NOTIFICATIONS, "receiver" => job.receiver, "outcome" => word)
             .increment(1);
-        Ok(())
+        Ok(true)
     }
 
     async fn finish_row(
@@ -334,6 +364,24 @@ impl Deliverer {
             .await?;
         store::finish_all(&mut write, receiver, reason, now_ms()).await?;
         Ok(write.commit().await?)
+    }
+}
+
+/// What comes of a try at the database: an end of the tries, or another one after a pause.
+async fn tried<T>(
+    result: Result<T, Error>,
+    stop: &CancellationToken,
+) -> Result<ControlFlow<Option<T>>, Error> {
+    match result {
+        Err(Error::Database(error)) if error.is_retriable() => {
+            error!(%error, "delivery cannot use the database; trying again");
+            let pause = tokio::time::sleep(limits::DATABASE_PAUSE);
+            Ok(match stop.run_until_cancelled(pause).await {
+                Some(()) => ControlFlow::Continue(()),
+                None => ControlFlow::Break(None),
+            })
+        }
+        other => Ok(ControlFlow::Break(Some(other?))),
     }
 }
 

@@ -49,13 +49,18 @@ pub async fn run(
 
     let (receivers, receivers_seen) = watch::channel(Arc::new(receivers_of(&set, &config)));
     let wake = Arc::new(Notify::new());
-    let deliverer = Deliverer::new(
+    let Some(deliverer) = Deliverer::new(
         store.clone(),
         receivers_seen,
         Arc::clone(&wake),
         config.timing.retry_schedule.clone(),
+        &stop,
     )
-    .await?;
+    .await?
+    else {
+        store.database.close().await;
+        return Ok(());
+    };
     let stop_delivery = CancellationToken::new();
     let mut tasks = JoinSet::new();
     tasks.spawn(deliverer.run(stop_delivery.clone()));
@@ -127,10 +132,10 @@ async fn read(
 /// The engine as it was when its state was last committed.
 pub(crate) fn restored(rules: &[Arc<rules::Rule>], stored: Stored, idle: Idle) -> Engine {
     let mut engine = Engine::new(rules, idle);
-    for (source, clock) in stored.sources {
-        engine.restore_source(source, clock);
-    }
     let now = now_ns();
+    for (source, clock) in stored.sources {
+        engine.restore_source(source, clock, now);
+    }
     for (name, key, group) in stored.groups {
         if let Some(former) = stored.rules.get(&name) {
             engine.restore_group(former, key, group, now);

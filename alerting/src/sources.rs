@@ -22,7 +22,7 @@ pub(crate) struct SourceRef(pub(crate) u64);
 /// Where one source stands. All times in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SourceClock {
-    /// The latest event time seen.
+    /// The latest event time seen, up to the wall clock.
     pub(crate) watermark: i64,
     /// The event time of the last line: what holds back forgetting, because old lines that are
     /// appended to a live log come in order too.
@@ -81,7 +81,9 @@ impl Sources {
         }
     }
 
-    pub(crate) fn restore(&mut self, source: SourceRef, clock: SourceClock) {
+    /// No source has come further than the wall clock, whatever was stored.
+    pub(crate) fn restore(&mut self, source: SourceRef, mut clock: SourceClock, now: i64) {
+        clock.watermark = clock.watermark.min(now);
         self.clocks.insert(source, clock);
     }
 
@@ -101,6 +103,9 @@ impl Sources {
     ///
     /// A line without a timestamp has the time of the stamped line that it follows closely (the rest
     /// of a stack trace), else its arrival. A timestamp from the future is replaced by the arrival.
+    ///
+    /// The arrival is the producer's word: it counts up to the wall clock, as does the watermark. Else
+    /// one wrong clock would end all later alerts of the source as they fire.
     pub(crate) fn observe(
         &mut self,
         source: SourceRef,
@@ -109,6 +114,7 @@ impl Sources {
         now: i64,
     ) -> Placed {
         let nanos = |duration: Duration| duration.as_nanos() as i64;
+        let arrival = arrival.min(now);
         let known = self.clocks.get(&source);
         let mut clamped = false;
         let (time, stamped) = match stamp {
@@ -124,7 +130,9 @@ impl Sources {
                 (near.map_or(arrival, |(_, time)| time), stamped)
             }
         };
-        let watermark = known.map_or(time, |clock| clock.watermark.max(time));
+        let watermark = known
+            .map_or(time, |clock| clock.watermark.max(time))
+            .min(now);
         self.clocks.insert(
             source,
             SourceClock {
@@ -241,6 +249,35 @@ mod tests {
         assert_eq!((placed.time, placed.clamped), (1060 * S, false));
         let placed = sources.observe(A, 1000 * S, Some(1061 * S), 1000 * S);
         assert_eq!((placed.time, placed.clamped), (1000 * S, true));
+    }
+
+    #[test]
+    fn a_producer_from_the_future_does_not_move_the_watermark_past_the_wall_clock() {
+        let mut sources = sources();
+        let (now, year) = (1000 * S, 31_536_000 * S);
+        let placed = sources.observe(A, now + year, Some(now + year), now);
+        assert_eq!((placed.time, placed.clamped), (now, true));
+        assert_eq!(placed.watermark, now);
+        let placed = sources.observe(A, now + year, None, now);
+        assert_eq!((placed.time, placed.watermark), (now, now));
+        let placed = sources.observe(A, now, Some(now + 30 * S), now);
+        assert_eq!((placed.time, placed.watermark), (now + 30 * S, now));
+    }
+
+    #[test]
+    fn a_stored_watermark_from_the_future_heals() {
+        let mut sources = sources();
+        let (now, year) = (1000 * S, 31_536_000 * S);
+        let poisoned = SourceClock {
+            watermark: now + year,
+            position: now + year,
+            seen: now - S,
+            stamped: Some((now + year, now + year)),
+        };
+        sources.restore(A, poisoned, now);
+        assert_eq!(sources.watermark(A), now);
+        let placed = sources.observe(A, now + S, None, now + S);
+        assert_eq!((placed.time, placed.watermark), (now + S, now + S));
     }
 
     #[test]

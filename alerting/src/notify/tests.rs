@@ -177,8 +177,9 @@ impl Bench {
             .map(|ms| Duration::from_millis(*ms))
             .collect();
         let stop = CancellationToken::new();
-        let deliverer = Deliverer::new(store.clone(), seen, Arc::clone(&wake), schedule)
+        let deliverer = Deliverer::new(store.clone(), seen, Arc::clone(&wake), schedule, &stop)
             .await
+            .unwrap()
             .unwrap();
         let task = tokio::spawn(deliverer.run(stop.clone()));
         Bench {
@@ -485,6 +486,46 @@ async fn a_burst_of_alerts_is_delivered_whole() {
             .all(|row| row.2 == "delivered" && row.3 == 1)
     );
     assert_eq!(receiver.seen().len(), 60);
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_full_disk_is_waited_for_and_nothing_is_posted_twice() {
+    let receiver = Receiver::start(|_, _| ok()).await;
+    let bench = Bench::start(vec![receiver.config("ops")], &[0, 10]).await;
+    // The pool has one writer: once we got it, so will the deliverer.
+    let limit = async |pages: i64| {
+        let mut write = bench.store.database.begin().await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(format!(
+            "PRAGMA max_page_count = {pages}"
+        )))
+        .execute(&mut *write)
+        .await
+        .unwrap();
+        write.commit().await.unwrap();
+    };
+    // Deliveries are rows that grow by this trigger, until there is no page left.
+    let mut write = bench.store.database.begin().await.unwrap();
+    for statement in [
+        "CREATE TABLE ballast (bytes BLOB)",
+        "CREATE TRIGGER grow AFTER UPDATE ON outbox BEGIN INSERT INTO ballast VALUES (zeroblob(1000000)); END",
+    ] {
+        sqlx::query(statement).execute(&mut *write).await.unwrap();
+    }
+    write.commit().await.unwrap();
+    limit(200).await;
+    let rule = one_rule("{name: a, regex: x}");
+    bench.tell(vec![transition(&rule, Change::Firing, 0)]).await;
+    receiver.wait_for(1).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!bench.task.is_finished());
+    assert_eq!(bench.outbox().await, [row("ops", "firing", "pending", 0)]);
+    limit(100_000).await;
+    assert_eq!(
+        bench.settled().await,
+        [row("ops", "firing", "delivered", 1)]
+    );
+    assert_eq!(receiver.seen().len(), 1);
     bench.stop().await;
 }
 
