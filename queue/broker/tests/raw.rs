@@ -496,6 +496,57 @@ async fn an_error_row_carries_the_real_log_start_and_answers_at_once() {
 }
 
 #[tokio::test]
+async fn a_partition_that_cannot_be_opened_is_not_told_as_an_empty_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = start(config(dir.path())).await;
+    let mut wire = Wire::connect(broker.address).await;
+    produced(&mut wire, batch(&["a", "b", "c"]).freeze()).await;
+    drop(wire);
+    broker.stop().await;
+    std::fs::remove_file(dir.path().join("log/logs-0/partition.state")).unwrap();
+
+    // Its stop reports the partition, so it just ends with the test.
+    let broker = start(config(dir.path())).await;
+    let mut wire = Wire::connect(broker.address).await;
+    let begun = Instant::now();
+    for offset in [0, 3] {
+        let answer = wire.call(ApiKey::Fetch, FETCH, fetch(&[0], offset, 30_000, 1));
+        assert_eq!(fetched(answer.await)[0].error_code, 56);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(10));
+
+    let times = [-1, -2, -3, 0]
+        .map(|time| list_offsets_request::ListOffsetsPartition::default().with_timestamp(time));
+    let request = ListOffsetsRequest::default().with_topics(vec![
+        list_offsets_request::ListOffsetsTopic::default()
+            .with_name(topic("logs"))
+            .with_partitions(times.to_vec()),
+    ]);
+    let ResponseKind::ListOffsets(listed) = wire.call(ApiKey::ListOffsets, 7, request).await else {
+        panic!()
+    };
+    for row in &listed.topics[0].partitions {
+        assert_eq!((row.error_code, row.offset), (56, -1));
+    }
+
+    let request = OffsetForLeaderEpochRequest::default().with_topics(vec![
+        offset_for_leader_epoch_request::OffsetForLeaderTopic::default()
+            .with_topic(topic("logs"))
+            .with_partitions(vec![
+                offset_for_leader_epoch_request::OffsetForLeaderPartition::default()
+                    .with_current_leader_epoch(5),
+            ]),
+    ]);
+    let ResponseKind::OffsetForLeaderEpoch(ends) =
+        wire.call(ApiKey::OffsetForLeaderEpoch, 4, request).await
+    else {
+        panic!()
+    };
+    let row = &ends.topics[0].partitions[0];
+    assert_eq!((row.error_code, row.end_offset), (56, -1));
+}
+
+#[tokio::test]
 async fn a_stop_answers_what_was_accepted_and_refuses_the_rest() {
     let dir = tempfile::tempdir().unwrap();
     let broker = start(config(dir.path())).await;

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::Call;
-use super::list_offsets::check_epoch;
+use super::list_offsets::check_leader;
 use crate::limits::{FETCH_BYTES_MAX, FETCH_WAIT_MAX};
 use crate::log::{PartitionLog, ReadError};
 use crate::metrics as names;
@@ -76,7 +76,10 @@ fn subscribe(call: &Call<'_>, request: &FetchRequest) -> Vec<watch::Receiver<i64
                 asked
                     .partitions
                     .iter()
-                    .filter_map(|row| Some(topic.partition(row.partition)?.watch())),
+                    .filter_map(|row| topic.partition(row.partition))
+                    // Nothing comes there, and its receiver is closed: that would count as a change for ever.
+                    .filter(|log| !log.is_refused())
+                    .map(|log| log.watch()),
             );
         }
     }
@@ -156,7 +159,7 @@ async fn read(
             .with_log_start_offset(log.log_start())
     };
     let failed = |error: ResponseError| row().with_error_code(error.code());
-    check_epoch(log, asked.current_leader_epoch).map_err(failed)?;
+    check_leader(log, asked.current_leader_epoch).map_err(failed)?;
 
     let is_first = gathered.bytes == 0;
     let wanted =

@@ -23,8 +23,12 @@ const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 
-/// A client that knows of another leader epoch than the log's has to ask for metadata first.
-pub(super) fn check_epoch(log: &PartitionLog, known_to_client: i32) -> Result<(), ResponseError> {
+/// A partition that could not be opened has no offsets to tell. A client that knows of another leader epoch than the
+/// log's has to ask for metadata first.
+pub(super) fn check_leader(log: &PartitionLog, known_to_client: i32) -> Result<(), ResponseError> {
+    if log.is_refused() {
+        return Err(ResponseError::KafkaStorageError);
+    }
     let current = log.leader_epoch();
     match known_to_client {
         epoch if epoch < 0 || epoch == current => Ok(()),
@@ -80,7 +84,7 @@ async fn find(
     known_epoch: i32,
     timestamp: i64,
 ) -> Result<Found, ResponseError> {
-    check_epoch(log, known_epoch)?;
+    check_leader(log, known_epoch)?;
     // Older versions have no place for it, and the codec refuses to write what has none.
     let leader_epoch = if version >= 4 { log.leader_epoch() } else { -1 };
     let (offset, timestamp) = match timestamp {
@@ -135,7 +139,7 @@ pub(super) fn offset_for_leader_epoch(
             let Some(log) = log else {
                 return response.with_error_code(ResponseError::UnknownTopicOrPartition.code());
             };
-            if let Err(error) = check_epoch(log, row.current_leader_epoch) {
+            if let Err(error) = check_leader(log, row.current_leader_epoch) {
                 return response.with_error_code(error.code());
             }
             match log.epoch_end(row.leader_epoch) {

@@ -298,6 +298,11 @@ impl PartitionLog {
         answer.await.map_err(|_ended| AppendError::Closed)?
     }
 
+    /// Whether the partition could not be opened: its offsets are not known, and must not be told as an empty log's.
+    pub fn is_refused(&self) -> bool {
+        self.core.is_err()
+    }
+
     /// Offset after the last synced record: where the next one will be.
     pub fn high_watermark(&self) -> i64 {
         self.core.as_ref().map_or(0, |core| core.view().end())
@@ -307,7 +312,7 @@ impl PartitionLog {
         self.core.as_ref().map_or(0, |core| core.view().log_start)
     }
 
-    /// Changes whenever the high watermark does.
+    /// Changes whenever the high watermark does. Of a partition that [`PartitionLog::is_refused`] it is closed.
     pub fn watch(&self) -> watch::Receiver<i64> {
         match &self.core {
             Ok(core) => core.watermark.subscribe(),
