@@ -75,7 +75,7 @@ impl ClientConfig {
             )
             .set(
                 "fetch.message.max.bytes",
-                (limits::PREFETCH_BYTES / 4).to_string(),
+                limits::FETCH_PARTITION_BYTES.to_string(),
             )
             .set(
                 "fetch.max.bytes",
