@@ -85,6 +85,8 @@ async fn delete_before(log: &Arc<PartitionLog>, offset: i64) -> Result<i64, Resp
     match deleted {
         Ok(Ok(log_start)) => Ok(log_start),
         Ok(Err(LogError::OutOfRange { .. })) => Err(ResponseError::OffsetOutOfRange),
+        // The topic was deleted meanwhile, or the broker is stopping: asking again tells.
+        Ok(Err(LogError::Closed)) => Err(ResponseError::NotLeaderOrFollower),
         Ok(Err(error)) => {
             warn!(%error, "records cannot be deleted");
             Err(ResponseError::KafkaStorageError)

@@ -3,7 +3,7 @@
 //! Three parts with a lock each, taken in this order and never held across an await:
 //!
 //! * `tail`: what only a change of the log's end needs. Held through a group's write *and* sync, and by retention
-//!   while it closes the open segment.
+//!   while it closes the open segment and while it deletes files.
 //! * `state`: the durable log start and epochs.
 //! * `view`: what is synced and may be read. Held for moments only.
 

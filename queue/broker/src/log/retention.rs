@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::error::{LogError, one_line};
 use super::index;
-use super::partition::{ClosedSegment, Core, PartitionLog};
+use super::partition::{ClosedSegment, Core, PartitionLog, Tail};
 use super::segment::{self, DELETED_SUFFIX};
 
 /// What a call of [`PartitionLog::apply_retention`] deleted.
@@ -79,6 +79,9 @@ impl PartitionLog {
             });
         }
         self.advance(core, offset)?;
+        if core.is_closed() {
+            return Err(LogError::Closed);
+        }
         Ok(core.view().log_start)
     }
 
@@ -126,6 +129,11 @@ impl PartitionLog {
     }
 
     fn advance(&self, core: &Core, to: i64) -> Result<Removed, LogError> {
+        // Held to the end: a topic is deleted with the tail in hand, and then its paths may be another topic's.
+        let mut tail = core.tail();
+        if core.is_closed() {
+            return Ok(Removed::default());
+        }
         // One at a time; also keeps the durable and the visible log start in step.
         let mut state = core.state();
         if to <= state.log_start {
@@ -145,9 +153,10 @@ impl PartitionLog {
             view.closed.drain(..count).collect()
         };
         drop(state);
-        if self.keep_producers(core, &removed) {
+        if self.keep_producers(core, &mut tail, &removed) {
             self.remove_files(core, &removed);
         }
+        drop(tail);
         let bytes = removed
             .iter()
             .map(|closed| closed.summary.data_bytes())
@@ -161,11 +170,10 @@ impl PartitionLog {
 
     /// The producers are stored with the closed segments. When the last of those goes, the open one's index has to have
     /// them first: a repeated batch must be known although its first copy is deleted. `false`: the files have to stay.
-    fn keep_producers(&self, core: &Core, removed: &[Arc<ClosedSegment>]) -> bool {
+    fn keep_producers(&self, core: &Core, tail: &mut Tail, removed: &[Arc<ClosedSegment>]) -> bool {
         if removed.is_empty() || !core.view().closed.is_empty() {
             return true;
         }
-        let mut tail = core.tail();
         let index = core.view().open.index.clone();
         match index::store_durably(self.env.disk.as_ref(), &core.dir, &index, &tail.producers) {
             Ok(()) => {

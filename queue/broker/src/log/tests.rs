@@ -609,6 +609,29 @@ fn a_new_topic_of_a_deleted_ones_name_reads_its_own_records() {
 }
 
 #[test]
+fn a_deleted_log_lets_go_of_nothing_in_a_new_topic_of_its_name() {
+    let (machine, logs, old) = one_partition(8 << 10);
+    let fill = |log: &Arc<PartitionLog>| {
+        for byte in 0..30 {
+            append_one(log, plain(byte, 1000)).unwrap();
+        }
+    };
+    fill(&old);
+    logs.delete_topic("t").unwrap();
+    let new = logs.create("t", 0).unwrap();
+    fill(&new);
+    assert!(matches!(old.delete_before(30), Err(LogError::Closed)));
+    let later = machine.now.load(Ordering::Relaxed) + 1001;
+    assert_eq!(old.apply_retention(later, 30).unwrap().segments, 0);
+    assert_eq!(machine.read_all(&new, 0).unwrap().len(), 30);
+    drop(logs);
+    machine.disk.crash();
+    let logs = machine.open();
+    let new = logs.get("t", 0).unwrap();
+    assert_eq!(machine.read_all(&new, 0).unwrap().len(), 30);
+}
+
+#[test]
 fn a_partition_created_at_any_step_before_a_crash_is_whole_or_not_there() {
     for seed in 0..60 {
         for steps in 0..20 {
