@@ -73,6 +73,9 @@ impl Broker {
         let logs = Arc::new(logs);
         let topics = Topics::open(disk.clone(), &dir, logs.clone())?;
         let offsets = Offsets::open(disk.clone(), &dir)?;
+        if let Err(error) = offsets.retain_topics(|topic| topics.get(topic).is_some()) {
+            warn!(%error, "offsets that groups committed for deleted topics remain");
+        }
         let producer_ids = ProducerIds::open(disk.clone(), &dir)?;
         let cluster_id = match &config.cluster_id {
             Some(id) => id.clone(),

@@ -5,7 +5,7 @@
 //! crash could take back. A change is a postcard-encoded [`Change`]; variants and fields are only ever added at the
 //! end. When the journal has grown past its limit it is replaced by a snapshot, one `Commit` a group.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
@@ -149,6 +149,37 @@ impl Offsets {
             topic: topic.to_owned(),
         }])
         .await
+    }
+
+    /// Forgets what was committed for topics that are not known: a crash came between the deletion of the topic and
+    /// that of its offsets. Blocking.
+    pub(crate) fn retain_topics(&self, is_known: impl Fn(&str) -> bool) -> Result<(), StoreError> {
+        let unknown: BTreeSet<Arc<str>> = {
+            let memory = self.memory.read().expect("no reader or writer panics");
+            let topics = memory.groups.values().flat_map(BTreeMap::keys);
+            topics
+                .map(|(topic, _)| topic)
+                .filter(|topic| !is_known(topic))
+                .cloned()
+                .collect()
+        };
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let changes = unknown.iter().map(|topic| Change::DeleteTopic {
+            topic: topic.to_string(),
+        });
+        let (done, answer) = oneshot::channel();
+        let command = Command {
+            changes: changes.collect(),
+            done,
+        };
+        let sender = self.sender.lock().expect("held for a clone only").clone();
+        sender
+            .ok_or(StoreError::Stopping)?
+            .blocking_send(command)
+            .map_err(|_| StoreError::Stopping)?;
+        answer.blocking_recv().unwrap_or(Err(StoreError::Stopping))
     }
 
     async fn change(&self, changes: Vec<Change>) -> Result<(), StoreError> {

@@ -53,6 +53,8 @@ pub(crate) enum TopicError {
     TooMany,
     #[error("storage failed: {0}")]
     Storage(String),
+    #[error("topic is deleted, but its logs cannot be removed: {0}")]
+    LogsRemain(String),
 }
 
 impl TopicError {
@@ -63,7 +65,7 @@ impl TopicError {
             TopicError::Unknown { .. } => ResponseError::UnknownTopicOrPartition,
             TopicError::Partitions { .. } => ResponseError::InvalidPartitions,
             TopicError::TooMany => ResponseError::PolicyViolation,
-            TopicError::Storage(_) => ResponseError::KafkaStorageError,
+            TopicError::Storage(_) | TopicError::LogsRemain(_) => ResponseError::KafkaStorageError,
         }
     }
 }
@@ -399,7 +401,7 @@ impl Inner {
         self.logs
             .delete_topic(name)
             .map(|_partitions| ())
-            .map_err(|error| TopicError::Storage(error.to_string()))
+            .map_err(|error| TopicError::LogsRemain(error.to_string()))
     }
 
     fn forget(&self, name: &str) -> Option<Arc<Topic>> {

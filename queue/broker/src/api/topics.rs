@@ -16,6 +16,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::{Call, text};
+use crate::topics::TopicError;
 
 type Refusal = (ResponseError, String);
 
@@ -149,15 +150,13 @@ pub(super) async fn delete(call: &Call<'_>, request: DeleteTopicsRequest) -> Del
 }
 
 async fn delete_one(call: &Call<'_>, name: &str) -> Result<(), Refusal> {
-    call.node
-        .topics
-        .delete(name)
-        .await
-        .map_err(|error| (error.code(), error.to_string()))?;
-    if let Err(error) = call.node.offsets.delete_topic(name).await {
+    let deleted = call.node.topics.delete(name).await;
+    if matches!(deleted, Ok(()) | Err(TopicError::LogsRemain(_)))
+        && let Err(error) = call.node.offsets.delete_topic(name).await
+    {
         warn!(topic = name, %error, "topic is deleted, but offsets that groups committed for it remain");
     }
-    Ok(())
+    deleted.map_err(|error| (error.code(), error.to_string()))
 }
 
 pub(super) async fn create_partitions(
