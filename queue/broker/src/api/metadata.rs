@@ -1,5 +1,7 @@
 //! Metadata, DescribeCluster and FindCoordinator: who is there, and it is always this one node.
 
+use std::collections::HashSet;
+
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
@@ -31,8 +33,14 @@ pub(super) async fn metadata(call: &Call<'_>, request: MetadataRequest) -> Metad
         None => all_topics(call),
         Some(topics) => {
             let may_create = call.version < 4 || request.allow_auto_topic_creation;
-            let mut described = Vec::with_capacity(topics.len());
+            let mut described = Vec::new();
+            // Each once: a few bytes a name must not ask for all partitions of a topic again and again.
+            let mut seen = HashSet::new();
             for topic in topics {
+                let by_id = topic.name.is_none().then_some(topic.topic_id);
+                if !seen.insert((topic.name.clone(), by_id)) {
+                    continue;
+                }
                 described.push(named_topic(call, topic, may_create).await);
             }
             described
