@@ -417,6 +417,21 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn offsets_of_unknown_topics_are_dropped_for_good() {
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(0));
+        let offsets = Arc::new(Offsets::open(disk.clone(), Path::new("/")).unwrap());
+        let rows = vec![row("here", 0, 1), row("gone", 0, 2)];
+        offsets.commit("g", rows).await.unwrap();
+        let opened = offsets.clone();
+        let retain = move || opened.retain_topics(|topic| topic == "here");
+        tokio::task::spawn_blocking(retain).await.unwrap().unwrap();
+        offsets.close().unwrap();
+        for offsets in [&*offsets, &Offsets::open(disk, Path::new("/")).unwrap()] {
+            assert_eq!(offsets.all("g"), [row("here", 0, 1)]);
+        }
+    }
+
     fn open(disk: &SimDisk) -> Offsets {
         Offsets::open(Arc::new(disk.clone()), Path::new("/")).unwrap()
     }
