@@ -33,6 +33,7 @@ pub(crate) fn record(source: u8, index: u64, arrival_ns: i64, line: &str) -> Rec
         partition: i32::from(source) % 2,
         offset: index as i64,
         timestamp_ms: arrival_ns / 1_000_000,
+        encoding: logboom_event::Encoding::Line,
         key: None,
         value: line.as_bytes().to_vec().into(),
         origin: Some(Origin {

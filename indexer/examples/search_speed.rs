@@ -145,6 +145,7 @@ fn record(rng: &mut StdRng, at: usize, context: &Arc<Context>) -> Record {
         partition: (at % 4) as i32,
         offset: at as i64,
         timestamp_ms: BASE_MS + at as i64,
+        encoding: logboom_event::Encoding::Line,
         key: None,
         value: Bytes::from(line),
         origin: Some(Origin {

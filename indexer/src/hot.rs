@@ -298,6 +298,7 @@ fn bare(record: &Record) -> Event {
         attributes: serde_json::Map::new(),
         trace_id: None,
         span_id: None,
+        span: None,
         parse_failed: true,
         truncated_from: record.origin.as_ref().and_then(|origin| origin.true_len),
         continues: record

@@ -14,6 +14,7 @@ fn event(raw: &str) -> Event {
         partition: 0,
         offset: 7,
         timestamp_ms: 1_769_846_400_000,
+        encoding: logboom_event::Encoding::Line,
         key: None,
         value: Bytes::copy_from_slice(raw.as_bytes()),
         origin: None,

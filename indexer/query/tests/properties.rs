@@ -81,6 +81,7 @@ fn event() -> impl Strategy<Value = Event> {
                 partition: 0,
                 offset: 0,
                 timestamp_ms: 1_769_846_400_000,
+                encoding: logboom_event::Encoding::Line,
                 key: None,
                 value: Bytes::from(raw),
                 origin: None,

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use logboom_event::{Context, EventId, Format, Origin, Record, SourceId};
+use logboom_event::{Context, Encoding, EventId, Format, Origin, Record, SourceId};
 use serde::{Deserialize, Serialize, Serializer};
 
 const VERSION: u8 = 1;
@@ -142,6 +142,7 @@ impl Decoder {
             partition: id.partition,
             offset: id.offset,
             timestamp_ms: stored.timestamp_ms,
+            encoding: Encoding::Line,
             key: stored.key.map(|key| bytes.slice_ref(key.0)),
             value: bytes.slice_ref(stored.value.0),
             origin,
@@ -238,6 +239,7 @@ mod tests {
                 partition: 3,
                 offset: 99,
                 timestamp_ms,
+                encoding: Encoding::Line,
                 key,
                 value,
                 origin: origin.map(

@@ -145,6 +145,7 @@ fn record(rng: &mut StdRng, offset: i64) -> Record {
         offset,
         // Few distinct times: ties must break by id.
         timestamp_ms: BASE_NS / 1_000_000 + rng.random_range(0..40) * 1_000,
+        encoding: logboom_event::Encoding::Line,
         key: None,
         value: Bytes::from(value),
         origin,
@@ -558,6 +559,7 @@ fn loghub_answers_equal_a_scan() {
                     partition: 0,
                     offset,
                     timestamp_ms: BASE_NS / 1_000_000,
+                    encoding: logboom_event::Encoding::Line,
                     key: None,
                     value: Bytes::copy_from_slice(line.trim_ascii_end()),
                     origin: Some(origin),

@@ -81,6 +81,7 @@ impl Machine {
             partition: partition as i32,
             offset: log.len() as i64,
             timestamp_ms: arrival_ms,
+            encoding: logboom_event::Encoding::Line,
             key: None,
             value: value.into(),
             origin,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
-use logboom_event::{ContextCache, Record, origin_from_headers};
+use logboom_event::{ContextCache, Encoding, Record, origin_from_headers};
 use rdkafka::consumer::{Consumer as _, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
@@ -57,6 +57,15 @@ impl Consumer {
             decoder: Decoder::new(agent_topics),
             failed: None,
         })
+    }
+
+    /// Says how the values of these topics are to be read; all others hold lines.
+    pub fn with_encodings(
+        mut self,
+        encodings: impl IntoIterator<Item = (String, Encoding)>,
+    ) -> Consumer {
+        self.decoder.encodings.extend(encodings);
+        self
     }
 
     /// Replaces what is read. Records of an earlier assignment are not returned any more.
@@ -159,27 +168,38 @@ const RECORD_OVERHEAD_BYTES: usize = 128;
 /// Turns messages into records.
 struct Decoder {
     agent_topics: Vec<String>,
+    encodings: HashMap<String, Encoding>,
     /// One name per topic instead of one per record.
-    topics: HashMap<String, (Arc<str>, bool)>,
+    topics: HashMap<String, Topic>,
     contexts: ContextCache,
+}
+
+/// What all records of a topic have in common.
+#[derive(Clone)]
+struct Topic {
+    name: Arc<str>,
+    from_agents: bool,
+    encoding: Encoding,
 }
 
 impl Decoder {
     fn new(agent_topics: &[String]) -> Decoder {
         Decoder {
             agent_topics: agent_topics.to_vec(),
+            encodings: HashMap::new(),
             topics: HashMap::new(),
             contexts: ContextCache::default(),
         }
     }
 
     fn decode(&mut self, message: &BorrowedMessage<'_>) -> Record {
-        let (topic, from_agents) = self.topic(message.topic());
+        let topic = self.topic(message.topic());
         let mut record = Record {
-            topic,
+            topic: topic.name,
             partition: message.partition(),
             offset: message.offset(),
             timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
+            encoding: topic.encoding,
             key: message.key().map(Bytes::copy_from_slice),
             value: message
                 .payload()
@@ -197,7 +217,7 @@ impl Decoder {
             ::metrics::counter!(metrics::HEADERS_UNREADABLE).increment(1);
             return record;
         };
-        if from_agents {
+        if topic.from_agents {
             let pairs = headers
                 .iter()
                 .filter_map(|header| header.value.map(|value| (header.key, value)));
@@ -224,14 +244,15 @@ impl Decoder {
         record
     }
 
-    fn topic(&mut self, name: &str) -> (Arc<str>, bool) {
+    fn topic(&mut self, name: &str) -> Topic {
         if let Some(known) = self.topics.get(name) {
             return known.clone();
         }
-        let known = (
-            Arc::from(name),
-            self.agent_topics.iter().any(|topic| topic == name),
-        );
+        let known = Topic {
+            name: Arc::from(name),
+            from_agents: self.agent_topics.iter().any(|topic| topic == name),
+            encoding: self.encodings.get(name).copied().unwrap_or_default(),
+        };
         self.topics.insert(name.to_owned(), known.clone());
         known
     }

@@ -89,6 +89,7 @@ fn record(line: &[u8]) -> Record {
         partition: 0,
         offset: 0,
         timestamp_ms: 1_767_225_600_000,
+        encoding: logboom_event::Encoding::Line,
         key: None,
         value: Bytes::copy_from_slice(line),
         origin: None,

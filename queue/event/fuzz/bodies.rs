@@ -34,6 +34,7 @@ pub(crate) fn parse(line: &[u8], format: Format, arrival_ms: i64) {
             partition: 0,
             offset: 0,
             timestamp_ms: arrival_ms,
+            encoding: logboom_event::Encoding::Line,
             key: None,
             value: Bytes::copy_from_slice(line),
             origin: Some(Origin {

@@ -1,13 +1,13 @@
-//! The event: one log entry with what its line was found to say.
+//! The event: one log entry with what its line was found to say, or one span.
 
 use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::{format::Format, level::Level, parse, record::Record, time::Clock};
+use crate::{format::Format, level::Level, parse, record::Record, span::Span, time::Clock};
 
-/// One log entry, modelled on OpenTelemetry's log record.
+/// One log entry or span, modelled on OpenTelemetry's.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     pub timestamp_ns: i64,
@@ -24,6 +24,8 @@ pub struct Event {
     pub attributes: Map<String, Value>,
     pub trace_id: Option<[u8; 16]>,
     pub span_id: Option<[u8; 8]>,
+    /// Present when the event is a span: its time is the span's start, its message the operation's name.
+    pub span: Option<Box<Span>>,
     /// A format was asked for and the line did not fit it.
     pub parse_failed: bool,
     /// The line's length in its file, when only its beginning was shipped.
@@ -83,6 +85,7 @@ impl Event {
             attributes: parsed.attributes,
             trace_id: parsed.trace_id,
             span_id: parsed.span_id,
+            span: None,
             parse_failed,
             truncated_from: origin.and_then(|origin| origin.true_len),
             continues: origin.is_some_and(|origin| origin.continues),

@@ -30,6 +30,6 @@ pub use format::{Format, NamedRegex};
 pub use header::{ContextCache, origin_from_headers};
 pub use id::EventId;
 pub use level::Level;
-pub use record::{Context, Origin, Record};
+pub use record::{Context, Encoding, Origin, Record};
 pub use source::SourceId;
 pub use span::{Span, SpanEvent, SpanKind, SpanLink, SpanStatus};

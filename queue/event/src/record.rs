@@ -14,13 +14,26 @@ pub struct Record {
     pub offset: i64,
     /// When the agent read the line: the arrival of the event.
     pub timestamp_ms: i64,
+    pub encoding: Encoding,
     pub key: Option<Bytes>,
-    /// The raw line, without its terminator.
+    /// The raw line without its terminator, or what `encoding` says.
     pub value: Bytes,
     /// Present when the record came through an agents' topic.
     pub origin: Option<Origin>,
     /// All headers that are not the origin's, in their order.
     pub headers: Vec<(String, Bytes)>,
+}
+
+/// How a record's value is to be read. The topic's, not the record's own: whoever configures a consumer says it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// One raw line, of whatever format.
+    #[default]
+    Line,
+    /// An OTLP `ExportLogsServiceRequest` in protobuf.
+    OtlpLogs,
+    /// An OTLP `ExportTraceServiceRequest` in protobuf.
+    OtlpSpans,
 }
 
 /// Which bytes of which source a record covers: [prev, end).

@@ -1,26 +1,20 @@
 //! A span: one timed operation of a trace, modelled on OpenTelemetry's.
 //!
-//! A span shares the trace ids of [`crate::Event`], by which the lines written during it are found. Numbers
+//! The lines written during a span are found by its trace id, which they share. Numbers
 //! of kinds and status codes are the protocol's.
 
 use serde_json::{Map, Value};
 
-/// One operation of a trace.
+/// What a span has beside what every [`Event`](crate::Event) has. The event's time is the span's start, its
+/// message the operation's name; trace and span id, service, host and attributes are the event's.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Span {
-    pub trace_id: [u8; 16],
-    pub span_id: [u8; 8],
     /// `None` for the root of its trace.
     pub parent_span_id: Option<[u8; 8]>,
     /// W3C `tracestate`, as it came.
     pub trace_state: Option<String>,
-    pub name: String,
     pub kind: SpanKind,
-    pub start_ns: i64,
-    pub end_ns: i64,
-    pub service: Option<String>,
-    pub host: Option<String>,
-    pub attributes: Map<String, Value>,
+    pub duration_ns: u64,
     pub events: Vec<SpanEvent>,
     pub links: Vec<SpanLink>,
     pub status: SpanStatus,
@@ -62,9 +56,9 @@ pub enum SpanStatus {
 }
 
 impl Span {
-    /// How long it took. Clocks step back: a span that ends before its start took no time.
-    pub fn duration_ns(&self) -> u64 {
-        u64::try_from(self.end_ns.saturating_sub(self.start_ns)).unwrap_or(0)
+    /// How long an operation took. Clocks step back: one that ends before its start took no time.
+    pub fn duration(start_ns: i64, end_ns: i64) -> u64 {
+        u64::try_from(end_ns.saturating_sub(start_ns)).unwrap_or(0)
     }
 }
 
@@ -123,24 +117,7 @@ mod tests {
 
     #[test]
     fn a_span_that_ends_before_its_start_took_no_time() {
-        let mut span = Span {
-            trace_id: [1; 16],
-            span_id: [2; 8],
-            parent_span_id: None,
-            trace_state: None,
-            name: "GET /".into(),
-            kind: SpanKind::Server,
-            start_ns: i64::MIN,
-            end_ns: i64::MAX,
-            service: None,
-            host: None,
-            attributes: Map::new(),
-            events: Vec::new(),
-            links: Vec::new(),
-            status: SpanStatus::Unset,
-        };
-        assert_eq!(span.duration_ns(), i64::MAX as u64);
-        (span.start_ns, span.end_ns) = (7, 3);
-        assert_eq!(span.duration_ns(), 0);
+        assert_eq!(Span::duration(i64::MIN, i64::MAX), i64::MAX as u64);
+        assert_eq!(Span::duration(7, 3), 0);
     }
 }

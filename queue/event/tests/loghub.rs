@@ -177,6 +177,7 @@ fn events(system: &str) -> Vec<Event> {
         partition: 0,
         offset: 0,
         timestamp_ms: ARRIVAL_MS,
+        encoding: logboom_event::Encoding::Line,
         key: None,
         value: file.slice_ref(line),
         origin: None,

@@ -202,6 +202,7 @@ fn record(line: &str, format: &str, service: Option<&str>) -> Record {
         partition: 0,
         offset: 7,
         timestamp_ms: 1_767_225_600_000,
+        encoding: logboom_event::Encoding::Line,
         key: None,
         value: Bytes::copy_from_slice(line.as_bytes()),
         origin: Some(origin),
