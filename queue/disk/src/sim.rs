@@ -21,6 +21,9 @@ use crate::{Disk, DiskFile, Entry, Error};
 
 const SECTOR_BYTES: usize = 512;
 
+/// As on ext4, xfs and most others.
+const NAME_BYTES_MAX: usize = 255;
+
 type NodeId = usize;
 
 /// Clones are handles on the same disk.
@@ -255,6 +258,14 @@ fn apply(names: &mut BTreeMap<String, NodeId>, change: &Change) {
     }
 }
 
+fn check_name(path: &Path, name: &str) -> Result<(), Error> {
+    if name.len() > NAME_BYTES_MAX {
+        let source = io::ErrorKind::InvalidFilename.into();
+        return Err(Error::io("use the name", path, source));
+    }
+    Ok(())
+}
+
 impl State {
     fn find(&self, path: &Path) -> Option<NodeId> {
         let mut id = 0;
@@ -281,6 +292,7 @@ impl State {
             .and_then(|name| name.to_str())
             .ok_or_else(not_found)?
             .to_owned();
+        check_name(path, &name)?;
         let id = self.find(parent).ok_or_else(not_found)?;
         match &mut self.nodes[id] {
             Node::Dir(dir) => Ok((dir, name)),
@@ -386,6 +398,7 @@ impl Disk for SimDisk {
             .and_then(|name| name.to_str())
             .expect("names of ours are UTF-8")
             .to_owned();
+        check_name(to, &new)?;
         dir.change(Change::Rename(old, new));
         state.used = state.count_used(0);
         Ok(())
@@ -612,5 +625,20 @@ impl DiskFile for SimFile {
         }
         file.sync();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_longer_than_a_filesystem_takes_are_refused() {
+        let disk = SimDisk::new(0);
+        let path = |len: usize| Path::new("/").join("x".repeat(len));
+        assert!(disk.create(&path(256)).is_err() && disk.create_dir(&path(256)).is_err());
+        disk.create(&path(255)).unwrap();
+        assert!(disk.rename(&path(255), &path(256)).is_err());
+        disk.open(&path(255)).unwrap();
     }
 }
