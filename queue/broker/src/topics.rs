@@ -1,11 +1,16 @@
 //! Which topics there are: durable, bounded, and always in step with the partitions' logs.
 //!
 //! The file `topics` is the truth. A topic is created logs first, file second, seen third, and deleted file first, logs
-//! second: logs that the file does not name are leftovers of a crash and are removed at the next start. A change runs
-//! to its end on a blocking thread even if the request that asked for it is gone.
+//! second: logs that the file does not name are what a crash or a failure left behind. They are removed at the next
+//! start, and before a topic of their name is created, so that none gets the records of another.
+//!
+//! A write of the file that fails may have replaced it or not, and a crash would decide. So before anything builds on
+//! it, a log's removal above all, the file is written again. A change runs to its end on a blocking thread even if the
+//! request that asked for it is gone.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use kafka_protocol::ResponseError;
@@ -53,7 +58,9 @@ pub(crate) enum TopicError {
     TooMany,
     #[error("storage failed: {0}")]
     Storage(String),
-    #[error("topic is deleted, but its logs cannot be removed: {0}")]
+    #[error(
+        "topic is deleted, but its logs cannot be removed, and until then none of its name be created: {0}"
+    )]
     LogsRemain(String),
 }
 
@@ -83,6 +90,8 @@ struct Inner {
     topics: RwLock<BTreeMap<Arc<str>, Arc<Topic>>>,
     /// Held while a change is made: changes come one after the other.
     changing: Mutex<()>,
+    /// Whether the file may hold something else than the map.
+    uncertain: AtomicBool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -102,6 +111,7 @@ impl Topics {
             logs,
             topics: RwLock::default(),
             changing: Mutex::default(),
+            uncertain: AtomicBool::new(false),
         };
         match stored::read::<Vec<StoredTopic>>(&*inner.disk, &inner.path, KIND)? {
             Some(stored) => inner.restore(stored)?,
@@ -174,7 +184,12 @@ impl Topics {
                 .changing
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            change(&inner)
+            inner.settle()?;
+            let outcome = change(&inner);
+            if let Err(error) = inner.settle() {
+                error!(%error, "topics are not what their file may say; no topic is changed until it can be written");
+            }
+            outcome
         });
         match changed.await {
             Ok(outcome) => outcome,
@@ -220,12 +235,11 @@ impl Inner {
                 partitions,
             }));
         }
-        self.remove_leftovers(&stored);
-        Ok(())
+        self.remove_leftovers(&stored)
     }
 
     /// Logs that a crash left behind while their topic was being created or deleted.
-    fn remove_leftovers(&self, stored: &[StoredTopic]) {
+    fn remove_leftovers(&self, stored: &[StoredTopic]) -> Result<(), Error> {
         let unnamed = |topic: &str| !stored.iter().any(|known| known.name == topic);
         let mut leftovers: Vec<String> = self
             .logs
@@ -236,6 +250,15 @@ impl Inner {
             .collect();
         leftovers.sort_unstable();
         leftovers.dedup();
+        if leftovers.is_empty() {
+            return Ok(());
+        }
+        // What was read may not be durable yet; an older file would name logs that are gone.
+        let topics = self.read().clone();
+        self.store(&topics).map_err(|source| Error::DataDir {
+            path: self.path.clone(),
+            source: Box::new(source),
+        })?;
         for topic in leftovers {
             info!(
                 topic,
@@ -245,6 +268,7 @@ impl Inner {
                 warn!(topic, %error, "left-over logs cannot be removed");
             }
         }
+        Ok(())
     }
 
     /// Without the file, every log that is there counts: better too many topics than lost records.
@@ -308,8 +332,20 @@ impl Inner {
                 partitions: topic.partitions.len() as u32,
             })
             .collect();
+        self.uncertain.store(true, Ordering::Relaxed);
         stored::write(&*self.disk, &self.path, KIND, &stored)
-            .map_err(|error| TopicError::Storage(error.to_string()))
+            .map_err(|error| TopicError::Storage(error.to_string()))?;
+        self.uncertain.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Brings the file into step with the map after a write that failed.
+    fn settle(&self) -> Result<(), TopicError> {
+        if !self.uncertain.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let topics = self.read().clone();
+        self.store(&topics)
     }
 
     fn check_create(&self, name: &str, partitions: u32) -> Result<(), TopicError> {
@@ -334,6 +370,17 @@ impl Inner {
 
     fn create(&self, name: &str, partitions: u32) -> Result<Arc<Topic>, TopicError> {
         self.check_create(name, partitions)?;
+        let removed = self
+            .logs
+            .delete_topic(name)
+            .map_err(|error| TopicError::LogsRemain(error.to_string()))?;
+        if removed > 0 {
+            warn!(
+                topic = name,
+                logs = removed,
+                "removed what an earlier topic of this name had left"
+            );
+        }
         let logs = (0..partitions as i32)
             .map(|number| self.open_log(name, number))
             .collect::<Result<_, _>>()?;
@@ -435,6 +482,7 @@ mod tests {
 
     use super::*;
     use crate::log::LogConfig;
+    use crate::log::testing::BatchBuilder;
 
     /// Notes how many partitions of `t` are seen whenever the file of topics is about to be replaced.
     #[derive(Clone)]
@@ -502,6 +550,84 @@ mod tests {
         topics.grow("t", 3, false).await.unwrap();
         assert_eq!(*watched.seen.lock().unwrap(), [0, 1]);
         assert_eq!(topics.get("t").unwrap().partitions.len(), 3);
+    }
+
+    fn open(disk: &SimDisk) -> Topics {
+        let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        let config = LogConfig {
+            disk_free_min_bytes: 0,
+            ..LogConfig::default()
+        };
+        let logs = Logs::open(disk.clone(), Path::new("/log"), config).unwrap();
+        Topics::open(disk, Path::new("/"), Arc::new(logs)).unwrap()
+    }
+
+    /// Partitions and records of `t`.
+    fn size(topics: &Topics) -> Option<(usize, i64)> {
+        let topic = topics.get("t")?;
+        let records = topic.partitions.iter().map(|log| log.high_watermark());
+        Some((topic.partitions.len(), records.sum()))
+    }
+
+    #[tokio::test]
+    async fn a_topic_has_no_records_of_one_whose_deletion_failed_or_was_cut_off() {
+        let (old, new) = ((3, 3), (2, 0));
+        for steps in 0.. {
+            let mut deletions_done = 0;
+            for crashes in [false, true] {
+                let disk = SimDisk::new(steps);
+                let mut topics = open(&disk);
+                for log in &topics.create("t", 3).await.unwrap().partitions {
+                    let batch = BatchBuilder::new(&["old"]).build();
+                    log.append(batch).await.unwrap();
+                }
+                disk.stop_after(steps);
+                let deleted = topics.delete("t").await;
+                if crashes {
+                    drop(topics);
+                    disk.crash();
+                    topics = open(&disk);
+                } else {
+                    disk.heal();
+                }
+                let created = topics.create("t", 2).await.map(|_| ());
+                let found = size(&topics).unwrap();
+                match &created {
+                    Ok(()) => assert_eq!(found, new, "{steps} steps: {deleted:?}"),
+                    Err(TopicError::Exists { .. }) => {
+                        assert_eq!(found, old, "{steps} steps: {deleted:?}");
+                    }
+                    Err(error) => panic!("{steps} steps: {error}"),
+                }
+                assert!(deleted.is_err() || created.is_ok(), "{steps} steps");
+                drop(topics);
+                if crashes {
+                    disk.crash();
+                }
+                assert_eq!(size(&open(&disk)), Some(found), "{steps} steps");
+                deletions_done += u32::from(deleted.is_ok());
+            }
+            if deletions_done == 2 {
+                return;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn no_topic_is_created_while_records_of_its_name_cannot_be_removed() {
+        let disk = SimDisk::new(0);
+        let topics = open(&disk);
+        topics.create("t", 3).await.unwrap();
+        // The file is replaced in five steps; the first log is put aside, and then the disk fails.
+        disk.stop_after(6);
+        let deleted = topics.delete("t").await;
+        assert!(matches!(deleted, Err(TopicError::LogsRemain(_))));
+        let created = topics.create("t", 3).await.map(|_| ());
+        assert!(matches!(created, Err(TopicError::LogsRemain(_))));
+        assert!(topics.get("t").is_none());
+        disk.heal();
+        topics.create("t", 3).await.unwrap();
+        assert_eq!(size(&topics), Some((3, 0)));
     }
 
     #[test]

@@ -3,9 +3,10 @@
 //! ```text
 //! <dir>/clean                 the last process closed everything: removed at start, written at the end of close
 //! <dir>/<topic>-<partition>/  one partition: `partition.state`, `<base>.log`, `<base>.index`
+//! <dir>/<number>.deleted/     one that was deleted, until its files are removed
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 use std::thread::JoinHandle;
@@ -131,7 +132,9 @@ impl Logs {
     }
 
     /// Deletes all partitions of `topic` and returns how many there were. Appends that are under way are refused.
-    /// Blocking.
+    ///
+    /// After `Ok` a crash does not bring them back. After an error some may be left: they take and give nothing any
+    /// more, keep their names, and go with the next call that succeeds. Blocking.
     pub fn delete_topic(&self, topic: &str) -> Result<usize, LogError> {
         check_topic(topic)?;
         let _changing = self.changing();
@@ -140,36 +143,60 @@ impl Logs {
             .into_iter()
             .filter(|log| &**log.topic() == topic)
             .collect();
-        let disk = self.env.disk.as_ref();
-        let mut deleted = Vec::new();
+        if logs.is_empty() {
+            return Ok(0);
+        }
         for log in &logs {
-            let dir = self.dir.join(dir_name(topic, log.partition()));
-            let mut target = dir.clone().into_os_string();
-            target.push(DELETED_SUFFIX);
-            let target = PathBuf::from(target);
-            remove_tree(disk, &target)?;
-            // With the tail in hand no group of this partition is under way.
-            let tail = log.core().ok().map(|core| {
-                core.close();
-                core.tail()
-            });
-            disk.rename(&dir, &target)?;
-            drop(tail);
-            // A new topic of this name has other segments at the same paths.
             if let Ok(core) = log.core() {
-                for closed in &core.view().closed {
-                    self.env.open_segments.forget(closed);
-                }
+                core.close();
             }
-            self.partitions_mut()
-                .remove(&(log.topic().clone(), log.partition()));
-            deleted.push(target);
+        }
+        let disk = self.env.disk.as_ref();
+        let mut tombs = Vec::with_capacity(logs.len());
+        let mut outcome = Ok(());
+        for (log, tomb) in logs.iter().zip(self.free_tombs()?) {
+            match self.bury(log, &tomb) {
+                Ok(()) => tombs.push(tomb),
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
         }
         disk.sync_dir(&self.dir)?;
-        for target in deleted {
-            remove_tree(disk, &target)?;
+        for tomb in tombs {
+            if let Err(error) = remove_tree(disk, &tomb) {
+                tracing::warn!(topic, path = %tomb.display(), error = %one_line(&error), "files of a deleted partition stay until the next start");
+            }
         }
+        outcome?;
         Ok(logs.len())
+    }
+
+    /// Gives a closed partition's directory the name of something deleted.
+    fn bury(&self, log: &PartitionLog, tomb: &Path) -> Result<(), DiskError> {
+        let dir = self.dir.join(dir_name(log.topic(), log.partition()));
+        // With the tail in hand no group of this partition is under way.
+        let tail = log.core().ok().map(Core::tail);
+        self.env.disk.rename(&dir, tomb)?;
+        drop(tail);
+        // A new topic of this name has other segments at the same paths.
+        if let Ok(core) = log.core() {
+            for closed in &core.view().closed {
+                self.env.open_segments.forget(closed);
+            }
+        }
+        self.partitions_mut()
+            .remove(&(log.topic().clone(), log.partition()));
+        Ok(())
+    }
+
+    /// Names for what is deleted, short however long the topic's is, and free: a tomb that could not be removed may
+    /// have one.
+    fn free_tombs(&self) -> Result<impl Iterator<Item = PathBuf>, DiskError> {
+        let entries = self.env.disk.list(&self.dir)?;
+        let taken: HashSet<String> = entries.into_iter().map(|entry| entry.name).collect();
+        Ok((0_u64..)
+            .map(|number| format!("{number}{DELETED_SUFFIX}"))
+            .filter(move |name| !taken.contains(name))
+            .map(|name| self.dir.join(name)))
     }
 
     /// Commits what was accepted, closes every partition, and marks the directory as cleanly closed if all went well.
@@ -278,7 +305,10 @@ fn open_partitions(env: &Arc<Env>, dir: &Path, clean: bool) -> Result<ByName, Lo
     for entry in env.disk.list(dir)? {
         let path = dir.join(&entry.name);
         if is_left_over(&entry.name) {
-            remove_tree(env.disk.as_ref(), &path)?;
+            // It comes back in no form: all that it costs is space.
+            if let Err(error) = remove_tree(env.disk.as_ref(), &path) {
+                tracing::warn!(path = %path.display(), error = %one_line(&error), "left-over files cannot be removed");
+            }
             continue;
         }
         let Some((topic, partition)) = parse_dir_name(&entry.name).filter(|_| entry.is_dir) else {

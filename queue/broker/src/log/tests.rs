@@ -632,6 +632,52 @@ fn a_deleted_log_lets_go_of_nothing_in_a_new_topic_of_its_name() {
 }
 
 #[test]
+fn topics_with_the_longest_names_can_be_deleted() {
+    let machine = Machine::new(1);
+    let logs = machine.open();
+    let long = ["x".repeat(246), "y".repeat(249)];
+    for name in &long {
+        logs.create(name, 0).unwrap();
+        logs.create(name, 1023).unwrap();
+        assert_eq!(logs.delete_topic(name).unwrap(), 2);
+    }
+    drop(logs);
+    machine.disk.crash();
+    assert_eq!(machine.open().list().len(), 0);
+    assert_eq!(machine.disk.list(Path::new("/queue")).unwrap(), []);
+}
+
+#[test]
+fn a_deletion_that_fails_at_any_step_can_be_repeated() {
+    for steps in 0.. {
+        let machine = Machine::new(steps);
+        let logs = machine.open();
+        for partition in 0..3 {
+            append_one(&logs.create("t", partition).unwrap(), plain(1, 100)).unwrap();
+        }
+        machine.disk.stop_after(steps);
+        let done = logs.delete_topic("t").is_ok();
+        machine.disk.heal();
+        for log in logs.list() {
+            let refused = append_one(&log, plain(2, 100));
+            assert!(matches!(refused, Err(AppendError::Closed)), "{refused:?}");
+        }
+        logs.delete_topic("t").unwrap();
+        for partition in 0..3 {
+            logs.create("t", partition).unwrap();
+        }
+        drop(logs);
+        machine.disk.crash();
+        let logs = machine.open();
+        assert_eq!(logs.list().len(), 3);
+        assert!(logs.list().iter().all(|log| log.high_watermark() == 0));
+        if done {
+            return;
+        }
+    }
+}
+
+#[test]
 fn a_partition_created_at_any_step_before_a_crash_is_whole_or_not_there() {
     for seed in 0..60 {
         for steps in 0..20 {
