@@ -2,6 +2,8 @@
 //!
 //! A [`logboom_disk::Journal`] of postcard entries. The order of writes carries the promise:
 //! - a source is synced before its first record is sent;
+//! - the end of the first walk is synced before anything that was found later is judged: from then on, a file
+//!   without a source is new;
 //! - a record whose end its writer did not set (idleness) has `Framed` synced before it is sent, so
 //!   that a restart cuts the same record;
 //! - `Acked` follows the queue's ack, within 100 ms. Late is safe: what was acked is sent again as the
@@ -81,12 +83,19 @@ enum Entry {
     Forgotten {
         id: SourceId,
     },
+    /// Whether the patterns were walked to the end once: what is found later is new. Journals from before
+    /// this entry have none; in them, sources say that there was a walk.
+    FirstWalk {
+        done: bool,
+    },
 }
 
 /// The open journal.
 pub(crate) struct Checkpoints {
     journal: Journal,
     pub(crate) agent_id: [u8; 16],
+    /// The patterns were walked to the end once in the life of this state.
+    walked: bool,
     machine: u64,
     /// Something appended must be durable before the next record is sent.
     must_sync: bool,
@@ -106,7 +115,7 @@ impl Checkpoints {
         mut fresh_id: impl FnMut() -> [u8; 16],
     ) -> Result<(Checkpoints, Vec<Saved>), Error> {
         let (journal, entries) = Journal::open(disk, dir, JournalLimits::default())?;
-        let mut agent = None;
+        let (mut agent, mut walked) = (None, None);
         let mut sources: BTreeMap<SourceId, Saved> = BTreeMap::new();
         for bytes in entries {
             let entry = postcard::from_bytes(&bytes).map_err(|source| Error::Decode {
@@ -137,6 +146,7 @@ impl Checkpoints {
                 Entry::Forgotten { id } => {
                     sources.remove(&id);
                 }
+                Entry::FirstWalk { done } => walked = Some(done),
             }
         }
         let cloned = agent.is_some_and(|(_, was)| was != machine);
@@ -155,6 +165,7 @@ impl Checkpoints {
         let mut checkpoints = Checkpoints {
             journal,
             agent_id,
+            walked: walked.unwrap_or(!saved.is_empty()),
             machine,
             must_sync: false,
             unsynced: false,
@@ -199,6 +210,21 @@ impl Checkpoints {
         self.append(&Entry::Forgotten { id }, false)
     }
 
+    /// Whether a walk was completed before: files without a source are new then.
+    pub(crate) fn has_walked(&self) -> bool {
+        self.walked
+    }
+
+    /// A walk is complete; durable on return. If the disk is full, it counts as not made: the next one tells
+    /// again.
+    pub(crate) fn walked(&mut self) -> Result<(), Error> {
+        if !self.walked && self.append(&Entry::FirstWalk { done: true }, true)? {
+            self.sync()?;
+            self.walked = true;
+        }
+        Ok(())
+    }
+
     /// Call before records are sent: what they rest on becomes durable.
     pub(crate) fn sync_before_records(&mut self) -> Result<(), Error> {
         if self.must_sync { self.sync() } else { Ok(()) }
@@ -230,8 +256,12 @@ impl Checkpoints {
             id: self.agent_id,
             machine: self.machine,
         });
+        let walk = encode(&Entry::FirstWalk { done: self.walked });
         let sources = sources.map(|source| encode(&Entry::Source(source.clone())));
-        match self.journal.compact(std::iter::once(agent).chain(sources)) {
+        match self
+            .journal
+            .compact([agent, walk].into_iter().chain(sources))
+        {
             Ok(()) => (self.must_sync, self.unsynced) = (false, false),
             Err(error) if error.is_full() => self.complain(&error),
             Err(error) => return Err(error.into()),
@@ -361,6 +391,50 @@ mod tests {
             ..original
         };
         assert_eq!(sources, vec![expected]);
+    }
+
+    #[test]
+    fn the_first_walk_is_over_only_when_it_was_completed_also_after_compaction() {
+        let disk = Arc::new(SimDisk::new(1));
+        let (mut checkpoints, _) = open(&disk, 1);
+        checkpoints.save(&saved(1), true).unwrap();
+        checkpoints.sync().unwrap();
+        drop(checkpoints);
+        disk.crash();
+        let (mut checkpoints, sources) = open(&disk, 1);
+        assert!(!checkpoints.has_walked() && sources.len() == 1);
+        checkpoints.walked().unwrap();
+        drop(checkpoints);
+        disk.crash();
+        let (mut checkpoints, sources) = open(&disk, 1);
+        assert!(checkpoints.has_walked());
+        checkpoints.compact(sources.iter()).unwrap();
+        drop(checkpoints);
+        assert!(open(&disk, 1).0.has_walked());
+        // A clone of the state on another machine has walked, too.
+        assert!(open(&disk, 2).0.has_walked());
+    }
+
+    #[test]
+    fn a_journal_from_before_the_entry_of_the_first_walk_has_walked_if_it_has_sources() {
+        for sources in [0, 1] {
+            let disk = Arc::new(SimDisk::new(1));
+            let journal: Arc<dyn Disk> = disk.clone();
+            let (mut journal, _) =
+                Journal::open(journal, Path::new("/state"), JournalLimits::default()).unwrap();
+            let id = [9; 16];
+            journal
+                .append(&encode(&Entry::Agent { id, machine: 1 }))
+                .unwrap();
+            for n in 0..sources {
+                journal.append(&encode(&Entry::Source(saved(n)))).unwrap();
+            }
+            journal.sync().unwrap();
+            drop(journal);
+            let (checkpoints, found) = open(&disk, 1);
+            assert_eq!((checkpoints.agent_id, found.len()), (id, sources as usize));
+            assert_eq!(checkpoints.has_walked(), sources > 0);
+        }
     }
 
     #[test]

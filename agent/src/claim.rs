@@ -103,8 +103,10 @@ impl<S: Sink> Tailer<S> {
                 }
             }
             Verdict::Fresh => {
-                let skip =
-                    self.first_walk && self.config.tails[found.tail].read_from == ReadFrom::End;
+                // A first walk that was cut short is made again: what it had found has its source, what it
+                // had not starts at its end, as it would have, and not with lines nobody asked for.
+                let skip = !self.checkpoints.has_walked()
+                    && self.config.tails[found.tail].read_from == ReadFrom::End;
                 let start = if skip { content.len()?.bytes } else { 0 };
                 let guard = Guard::read(&mut content, start)?.unwrap_or_default();
                 match self.open_source(&found.path, seen.place, (start, guard), head) {

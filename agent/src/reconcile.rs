@@ -94,7 +94,7 @@ impl<S: Sink> Tailer<S> {
         self.fresh
             .retain(|place| by_place.contains_key(&(place.dev, place.ino)));
         self.retire(now_ms)?;
-        self.first_walk = false;
+        self.checkpoints.walked()?;
         let cost = started.elapsed();
         let pause = limits::SCAN.max(cost * limits::SCAN_COST_MAX);
         let pause_min = limits::SCAN_MIN.max(cost * limits::SCAN_COST_MAX / 5);

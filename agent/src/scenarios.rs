@@ -3,6 +3,9 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::symlink;
 
+use crate::ReadFrom;
+use crate::content::Content;
+use crate::identity::{Guard, Head};
 use crate::interpreter::{World, gzip};
 
 fn sorted(lines: impl IntoIterator<Item = impl Into<String>>) -> Vec<String> {
@@ -409,4 +412,52 @@ fn many_files_share_few_descriptors() {
         .iter()
         .for_each(|arrived| counts[arrived.partition as usize] += 1);
     assert_eq!(counts, [250; 4]);
+}
+
+/// A start that found no file is a start: what appears later is read from its beginning.
+#[test]
+fn lines_written_while_the_agent_was_down_after_an_empty_first_start_are_shipped() {
+    let mut world = World::new(51, &["*.log"]);
+    world.config.tails[0].read_from = ReadFrom::End;
+    world.start();
+    world.turn();
+    world.tailer = None;
+    world.disk.crash();
+    world.append("a.log", "one\ntwo\n");
+    world.start();
+    world.settle(1_000);
+    assert_eq!(values(&world), [b"one", b"two"]);
+}
+
+/// A kill in the middle of the first walk: the files it had found have a source, the others do not.
+#[test]
+fn a_first_walk_that_was_cut_short_goes_on_at_the_end_of_the_other_files() {
+    let mut world = World::new(52, &["*.log"]);
+    world.config.tails[0].read_from = ReadFrom::End;
+    world.start();
+    for name in ["a.log", "b.log"] {
+        world.append(name, format!("old line of {name}\n"));
+    }
+    let path = world.path("a.log");
+    let (mut content, seen) = Content::open(&path).unwrap();
+    let head = Head::read(&mut content).unwrap();
+    let start = (
+        seen.size,
+        Guard::read(&mut content, seen.size).unwrap().unwrap(),
+    );
+    let tailer = world.tailer.as_mut().unwrap();
+    tailer.open_source(&path, seen.place, start, head).unwrap();
+    tailer.checkpoint().unwrap();
+    world.crash();
+    world.append("a.log", "written while it was down\n");
+    world.settle(1_000);
+    world.append("b.log", "b is read from its end\n");
+    world.append("c.log", "c is new\n");
+    world.settle(1_000);
+    let expected = [
+        "written while it was down",
+        "b is read from its end",
+        "c is new",
+    ];
+    assert_eq!(world.queue.lines(), sorted(expected));
 }

@@ -60,8 +60,6 @@ pub(crate) struct Tailer<S> {
     /// Shared by all reads: no source keeps bytes of its own.
     pub(crate) buffer: Vec<u8>,
 
-    /// No walk was finished yet in the life of this state: `ReadFrom::End` applies.
-    pub(crate) first_walk: bool,
     pub(crate) next_scan_ms: u64,
     /// Hints and surprises ask for a walk at once; they get it, but not one after the other.
     pub(crate) scan_floor_ms: u64,
@@ -108,7 +106,6 @@ impl<S: Sink> Tailer<S> {
             in_flight_bytes: 0,
             dirty: BTreeSet::new(),
             buffer: vec![0; limits::GUARD_BYTES + limits::READ_BYTES],
-            first_walk: saved.is_empty(),
             next_scan_ms: 0,
             scan_floor_ms: 0,
             next_warm_ms: 0,
@@ -119,7 +116,7 @@ impl<S: Sink> Tailer<S> {
             lines_total: 0,
             bytes_total: 0,
         };
-        if saved.is_empty() {
+        if !tailer.checkpoints.has_walked() {
             info!(
                 dir = %tailer.config.data_dir.display(),
                 "no saved state: files are read as configured for a first start; if there was state, lines may double"
