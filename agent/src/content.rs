@@ -2,7 +2,8 @@
 //!
 //! A gzip file is read as what it decompresses to: its logical offsets are those of the file it was
 //! made from, which is what lets it continue that file's source. Only a window of the decompressed
-//! bytes is held; a step back behind the window decompresses again from the start.
+//! bytes is held; a step back behind the window decompresses again from the start, and so does a file
+//! that has changed since its end was met: a member may have been appended, or all of it written anew.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, BufReader, Read};
@@ -83,7 +84,7 @@ impl Content {
         let mut magic = [0u8; 3];
         let gzip = file.read_at(&mut magic, 0)? == 3 && magic == GZIP_MAGIC;
         let content = if gzip {
-            Content::Gzip(Box::new(Gzip::new(file)))
+            Content::Gzip(Box::new(Gzip::new(file)?))
         } else {
             Content::Plain(file)
         };
@@ -152,7 +153,18 @@ pub(crate) struct Gzip {
     /// Decompressed bytes `[from, from + window.len())`.
     window: Vec<u8>,
     from: u64,
+    /// Where it ends, once that was met.
     end: Option<Length>,
+    /// Of the file before the decoder began: what is written while it runs is seen as a change later.
+    began: Stamp,
+}
+
+/// Size and time of the last change.
+type Stamp = (u64, i64);
+
+fn stamp(file: &File) -> io::Result<Stamp> {
+    let stat = Stat::from(&file.metadata()?);
+    Ok((stat.size, stat.mtime_ns))
 }
 
 /// Reads a shared file by position, so that its other users keep theirs.
@@ -180,15 +192,34 @@ fn decoder(file: &Arc<File>) -> MultiGzDecoder<BufReader<FromStart>> {
 }
 
 impl Gzip {
-    fn new(file: File) -> Gzip {
+    fn new(file: File) -> io::Result<Gzip> {
         let file = Arc::new(file);
-        Gzip {
+        Ok(Gzip {
+            began: stamp(&file)?,
             decoder: decoder(&file),
             file,
             window: Vec::new(),
             from: 0,
             end: None,
+        })
+    }
+
+    fn restart(&mut self) -> io::Result<()> {
+        self.began = stamp(&self.file)?;
+        self.decoder = decoder(&self.file);
+        self.window.clear();
+        (self.from, self.end) = (0, None);
+        Ok(())
+    }
+
+    /// Forgets what was decompressed from a file that is not the same any more. One that only grows
+    /// while it is read is read on.
+    fn notice_change(&mut self) -> io::Result<()> {
+        let now = stamp(&self.file)?;
+        if now.0 < self.began.0 || (self.end.is_some() && now != self.began) {
+            self.restart()?;
         }
+        Ok(())
     }
 
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
@@ -196,12 +227,9 @@ impl Gzip {
             buffer.len() <= WINDOW_BYTES,
             "a read is smaller than the window"
         );
-        if offset < self.from || self.end.is_some_and(|end| !end.whole) {
-            // Behind the window, or the file may have grown since its end was met.
-            self.decoder = decoder(&self.file);
-            self.window.clear();
-            self.from = 0;
-            self.end = None;
+        self.notice_change()?;
+        if offset < self.from {
+            self.restart()?;
         }
         while self.end.is_none()
             && self.from + (self.window.len() as u64) < offset + buffer.len() as u64
@@ -217,6 +245,7 @@ impl Gzip {
     }
 
     fn decoded_len(&mut self) -> io::Result<Length> {
+        self.notice_change()?;
         loop {
             if let Some(end) = self.end {
                 return Ok(end);
@@ -323,5 +352,25 @@ mod tests {
             100
         );
         assert_eq!(buffer, plain[plain.len() - 100..]);
+    }
+
+    #[test]
+    fn a_gzip_file_that_changed_after_its_end_was_met_is_read_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.gz");
+        let (first, second) = (lines(9 << 20), b"another member\n".to_vec());
+        std::fs::write(&path, gzipped(&first)).unwrap();
+        let (mut content, _) = Content::open(&path).unwrap();
+        let mut buffer = vec![0; 100];
+        let end = first.len() as u64;
+        assert_eq!(content.read_at(end, &mut buffer).unwrap(), 0);
+        std::fs::write(&path, [gzipped(&first), gzipped(&second)].concat()).unwrap();
+        assert_eq!(content.read_at(end, &mut buffer).unwrap(), second.len());
+        assert_eq!(buffer[..second.len()], second);
+        // Written over by something else.
+        std::fs::write(&path, gzipped(&second)).unwrap();
+        assert_eq!(content.len().unwrap().bytes, second.len() as u64);
+        assert_eq!(content.read_at(0, &mut buffer).unwrap(), second.len());
+        assert_eq!(buffer[..second.len()], second);
     }
 }

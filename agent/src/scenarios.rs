@@ -461,3 +461,27 @@ fn a_first_walk_that_was_cut_short_goes_on_at_the_end_of_the_other_files() {
     ];
     assert_eq!(world.queue.lines(), sorted(expected));
 }
+
+/// A member appended to an open compressed file that was read to its end.
+#[test]
+fn lines_appended_to_a_compressed_file_are_shipped_while_it_is_open() {
+    let mut world = World::new(53, &["*.gz"]);
+    world.append("a.log.gz", gzip(b"one\n"));
+    world.settle(1_000);
+    world.append("a.log.gz", gzip(b"two\n"));
+    world.settle(1_000);
+    assert_eq!(values(&world), [b"one", b"two"]);
+    assert_eq!(world.tailer.as_ref().unwrap().sources.len(), 1);
+}
+
+/// The same inode written over with what nobody has shipped.
+#[test]
+fn an_open_compressed_file_written_over_is_a_new_source() {
+    let mut world = World::new(54, &["*.gz"]);
+    world.append("a.log.gz", gzip(b"old 1\nold 2\n"));
+    world.settle(1_000);
+    std::fs::write(world.path("a.log.gz"), gzip(b"new 1\nnew 2\nnew 3\n")).unwrap();
+    world.settle(20_000);
+    let expected = ["old 1", "old 2", "new 1", "new 2", "new 3"];
+    assert_eq!(world.queue.lines(), sorted(expected));
+}
