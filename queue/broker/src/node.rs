@@ -136,3 +136,41 @@ impl Peer {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! A node on a simulated disk, for tests of what a request does to it.
+
+    use std::path::Path;
+
+    use logboom_disk::{Disk, SimDisk};
+
+    use super::*;
+    use crate::log::{LogConfig, Logs};
+
+    pub(crate) fn node(disk: SimDisk) -> Node {
+        let disk: Arc<dyn Disk> = Arc::new(disk);
+        let dir = Path::new("/");
+        let config = LogConfig {
+            disk_free_min_bytes: 0,
+            ..LogConfig::default()
+        };
+        let logs = Arc::new(Logs::open(disk.clone(), Path::new("/log"), config).unwrap());
+        Node::new(
+            Config::new(dir),
+            "cluster".to_owned(),
+            Topics::open(disk.clone(), dir, logs).unwrap(),
+            Offsets::open(disk.clone(), dir).unwrap(),
+            ProducerIds::open(disk, dir).unwrap(),
+        )
+    }
+
+    pub(crate) fn peer() -> Peer {
+        let address = SocketAddr::from(([127, 0, 0, 1], 9092));
+        Peer {
+            remote: address,
+            local: address,
+            closing: CancellationToken::new(),
+        }
+    }
+}

@@ -21,21 +21,21 @@ use tracing::warn;
 use super::Call;
 use super::list_offsets::check_leader;
 use crate::limits::{FETCH_BYTES_MAX, FETCH_WAIT_MAX};
-use crate::log::{PartitionLog, ReadError};
+use crate::log::{Fetched, PartitionLog, ReadError};
 use crate::metrics as names;
 
 /// The answer, and the share of the memory budget that it holds until it has been written.
-pub(super) struct Fetched {
+pub(super) struct FetchAnswer {
     pub(super) response: FetchResponse,
     pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
-pub(super) async fn fetch(call: &Call<'_>, request: FetchRequest) -> Fetched {
+pub(super) async fn fetch(call: &Call<'_>, request: FetchRequest) -> FetchAnswer {
     if request.session_id != 0 {
         // Never handed out.
         let response =
             FetchResponse::default().with_error_code(ResponseError::FetchSessionIdNotFound.code());
-        return Fetched {
+        return FetchAnswer {
             response,
             permit: None,
         };
@@ -54,7 +54,7 @@ pub(super) async fn fetch(call: &Call<'_>, request: FetchRequest) -> Fetched {
         {
             counter!(names::FETCHED_BYTES).increment(gathered.bytes as u64);
             let response = FetchResponse::default().with_responses(gathered.topics);
-            return Fetched {
+            return FetchAnswer {
                 response,
                 permit: gathered.permit,
             };
@@ -171,22 +171,33 @@ async fn read(
     if asked.fetch_offset == log.high_watermark() {
         return Ok(row());
     }
-    let Some(mut permit) = reserve(call, wanted.max(1), is_first).await else {
-        return Ok(row());
-    };
-    let fetched = match log.read(asked.fetch_offset, wanted, is_first).await {
-        Ok(fetched) => fetched,
-        Err(ReadError::OutOfRange { .. }) => return Err(failed(ResponseError::OffsetOutOfRange)),
-        // The topic was deleted meanwhile, or the broker is stopping: asking again tells.
-        Err(ReadError::Closed) => return Err(failed(ResponseError::NotLeaderOrFollower)),
-        Err(error @ ReadError::Storage { .. }) => {
-            warn!(topic = %topic.0, partition = asked.partition, %error, "records cannot be read");
-            return Err(failed(ResponseError::KafkaStorageError));
+    let mut room = wanted;
+    let (fetched, mut permit) = loop {
+        let Some(permit) = reserve(call, room.max(1), is_first).await else {
+            return Ok(row());
+        };
+        let fetched = log.read(asked.fetch_offset, room).await;
+        match fetched {
+            // Whole whatever the client's limits, but nothing is read that has no reservation. This one is given
+            // back before the next is waited for.
+            Ok(Fetched {
+                too_large: Some(bytes),
+                ..
+            }) if is_first => room = bytes,
+            Ok(fetched) => break (fetched, permit),
+            Err(ReadError::OutOfRange { .. }) => {
+                return Err(failed(ResponseError::OffsetOutOfRange));
+            }
+            // The topic was deleted meanwhile, or the broker is stopping: asking again tells.
+            Err(ReadError::Closed) => return Err(failed(ResponseError::NotLeaderOrFollower)),
+            Err(error @ ReadError::Storage { .. }) => {
+                warn!(topic = %topic.0, partition = asked.partition, %error, "records cannot be read");
+                return Err(failed(ResponseError::KafkaStorageError));
+            }
         }
     };
-    // Gives back what was not used. A first batch larger than `wanted` goes beyond its reservation; a batch has a
-    // maximum, so it is the budget's slack.
-    let used = permit.split(fetched.bytes.len().min(wanted));
+    // Gives back what was not used.
+    let used = permit.split(fetched.bytes.len());
     match (&mut gathered.permit, used) {
         (Some(held), Some(used)) => held.merge(used),
         (empty @ None, used) => *empty = used,
@@ -209,5 +220,58 @@ async fn reserve(call: &Call<'_>, bytes: usize, may_wait: bool) -> Option<OwnedS
     tokio::select! {
         permit = budget.acquire_many_owned(bytes as u32) => permit.ok(),
         () = call.peer.closing.cancelled() => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::fetch_request::FetchTopic;
+    use kafka_protocol::protocol::StrBytes;
+    use logboom_disk::SimDisk;
+
+    use super::*;
+    use crate::limits::FETCH_BYTES_IN_FLIGHT_MAX;
+    use crate::log::testing::BatchBuilder;
+    use crate::node::testing::{node, peer};
+
+    #[tokio::test]
+    async fn a_batch_larger_than_asked_for_counts_with_all_its_bytes() {
+        let node = node(SimDisk::new(0));
+        let logs = node.topics.create("t", 2).await.unwrap();
+        for log in &logs.partitions {
+            let batch = BatchBuilder::new(&[vec![0; 1 << 20]]).build();
+            log.append(batch).await.unwrap();
+        }
+        let rows = [0, 1].map(|partition| {
+            FetchPartition::default()
+                .with_partition(partition)
+                .with_partition_max_bytes(1)
+        });
+        let name = TopicName(StrBytes::from_static_str("t"));
+        let topic = FetchTopic::default()
+            .with_topic(name)
+            .with_partitions(rows.to_vec());
+        let request = FetchRequest::default()
+            .with_max_bytes(1 << 24)
+            .with_topics(vec![topic]);
+        let peer = peer();
+        let call = Call {
+            node: &node,
+            peer: &peer,
+            version: 12,
+            client_id: "test",
+        };
+        let answer = fetch(&call, request).await;
+        let sizes: Vec<usize> = answer.response.responses[0]
+            .partitions
+            .iter()
+            .map(|row| row.records.as_ref().map_or(0, bytes::Bytes::len))
+            .collect();
+        assert!(sizes[0] > 1 << 20 && sizes[1] == 0, "{sizes:?}");
+        let left = node.fetch_budget.available_permits();
+        assert_eq!(left, FETCH_BYTES_IN_FLIGHT_MAX - sizes[0]);
+        drop(answer);
+        let left = node.fetch_budget.available_permits();
+        assert_eq!(left, FETCH_BYTES_IN_FLIGHT_MAX);
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::batch::{self, Header};
 use super::error::AppendError;
 use super::index;
+use super::limits::GROUP_BYTES_MAX;
 use super::partition::{Appended, Core, PartitionLog, Tail};
 use super::producers::{Undo, Verdict};
 use super::segment::{self, DATA_FROM};
@@ -36,18 +37,22 @@ struct Share {
 }
 
 /// Commits `group`, in order per partition, and answers everybody. `sync` syncs files, each outcome in its place.
+/// `buffer` is where a partition's share is put together; it is kept for its memory, [`GROUP_BYTES_MAX`] at most.
 pub(super) fn commit(
     group: Vec<Pending>,
+    buffer: &mut Vec<u8>,
     sync: impl FnOnce(&[Arc<dyn DiskFile>]) -> Vec<Result<(), DiskError>>,
 ) {
     let shares = by_partition(group);
     let mut staged: Vec<Staged<'_>> = Vec::with_capacity(shares.len());
     let mut answers: Vec<Vec<Answer>> = Vec::with_capacity(shares.len());
     for share in &shares {
-        let (stage, answer) = stage(share);
+        let (stage, answer) = stage(share, buffer);
         staged.extend(stage);
         answers.push(answer);
     }
+    buffer.clear();
+    buffer.shrink_to(GROUP_BYTES_MAX);
     let files: Vec<Arc<dyn DiskFile>> = staged.iter().map(|stage| stage.file.clone()).collect();
     let outcomes = if files.is_empty() {
         Vec::new()
@@ -109,7 +114,7 @@ struct Staged<'a> {
 
 /// Judges and writes one partition's share. Without a stage there is nothing to sync and the answers are final;
 /// with one they hold if the sync succeeds.
-fn stage(share: &Share) -> (Option<Staged<'_>>, Vec<Answer>) {
+fn stage<'a>(share: &'a Share, buffer: &mut Vec<u8>) -> (Option<Staged<'a>>, Vec<Answer>) {
     let refuse = |error: AppendError| (None, vec![Err(error); share.appends.len()]);
     let core = match share.log.core_or(|reason| AppendError::Storage { reason }) {
         Ok(core) => core,
@@ -136,7 +141,7 @@ fn stage(share: &Share) -> (Option<Staged<'_>>, Vec<Answer>) {
     let mut headers = Vec::with_capacity(share.appends.len());
     let mut undo: Vec<Undo> = Vec::new();
     let mut answers = Vec::with_capacity(share.appends.len());
-    tail.buffer.clear();
+    buffer.clear();
     for append in &share.appends {
         let answer = PartitionLog::header_of(&append.batch).and_then(|mut header| {
             let (base_offset, duplicate) = match tail.producers.check(&header)? {
@@ -145,9 +150,9 @@ fn stage(share: &Share) -> (Option<Staged<'_>>, Vec<Answer>) {
             };
             if !duplicate {
                 header.base_offset = base_offset;
-                let from = tail.buffer.len();
-                tail.buffer.extend_from_slice(&append.batch);
-                batch::place(&mut tail.buffer[from..], base_offset, epoch);
+                let from = buffer.len();
+                buffer.extend_from_slice(&append.batch);
+                batch::place(&mut buffer[from..], base_offset, epoch);
                 undo.extend(tail.producers.apply(&header, now_ms));
                 next_offset = header.next_offset();
                 headers.push(header);
@@ -163,7 +168,7 @@ fn stage(share: &Share) -> (Option<Staged<'_>>, Vec<Answer>) {
     if headers.is_empty() {
         return (None, answers);
     }
-    if let Err(error) = file.write_at(position, &tail.buffer) {
+    if let Err(error) = file.write_at(position, buffer) {
         // Part of the group may stand there, and must not be taken for more when the partition goes on.
         tail.producers.undo(undo);
         let error = file.set_len(position).err().unwrap_or(error);

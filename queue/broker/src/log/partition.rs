@@ -56,6 +56,9 @@ pub struct Appended {
 pub struct Fetched {
     /// Whole batches as they are stored. The first may start before the offset asked for.
     pub bytes: Bytes,
+    /// Set if there are none because the first batch, of so many bytes, is larger than what was asked for. Who asks
+    /// again for that much gets it, so no batch can stop a reader for ever.
+    pub too_large: Option<usize>,
     pub high_watermark: i64,
     pub log_start: i64,
 }
@@ -89,8 +92,6 @@ pub(super) struct Tail {
     pub(super) producers: Producers,
     /// Position up to which the open segment's index was noted on disk.
     pub(super) noted: u64,
-    /// The group being written; kept for its memory.
-    pub(super) buffer: Vec<u8>,
 }
 
 /// Everything synced.

@@ -37,16 +37,11 @@ pub(super) enum Place {
 }
 
 impl PartitionLog {
-    /// Batches from the one that holds `offset` on, whole, as many as fit `max_bytes` and stand in one segment. With
-    /// `at_least_one` the first comes even if it is larger, so that no batch can stop a consumer for ever.
+    /// Batches from the one that holds `offset` on, whole, as many as fit `max_bytes` and stand in one segment. If not
+    /// even the first fits, [`Fetched::too_large`] says what it takes. Memory is held for what is returned, no more.
     ///
     /// At the high watermark the answer is empty; beyond, and below the log start, [`ReadError::OutOfRange`].
-    pub async fn read(
-        &self,
-        offset: i64,
-        max_bytes: usize,
-        at_least_one: bool,
-    ) -> Result<Fetched, ReadError> {
+    pub async fn read(&self, offset: i64, max_bytes: usize) -> Result<Fetched, ReadError> {
         let core = self.core_or(|reason| ReadError::Storage { reason })?;
         if core.is_closed() {
             return Err(ReadError::Closed);
@@ -64,6 +59,7 @@ impl PartitionLog {
             if offset == end {
                 return Ok(Fetched {
                     bytes: Bytes::new(),
+                    too_large: None,
                     high_watermark: end,
                     log_start,
                 });
@@ -71,8 +67,8 @@ impl PartitionLog {
             (view.place_of(offset, &core.dir), end, log_start)
         };
         let env = self.env.clone();
-        let read = move || read_at(&env, place, offset, max_bytes, at_least_one);
-        let bytes = match tokio::task::spawn_blocking(read).await {
+        let read = move || read_at(&env, place, offset, max_bytes);
+        let found = match tokio::task::spawn_blocking(read).await {
             Ok(outcome) => outcome.map_err(|error| storage(self, &error))?,
             Err(_) => {
                 return Err(ReadError::Storage {
@@ -80,8 +76,13 @@ impl PartitionLog {
                 });
             }
         };
+        let (bytes, too_large) = match found {
+            Found::Batches(bytes) => (bytes, None),
+            Found::TooLarge(bytes) => (Bytes::new(), Some(bytes)),
+        };
         Ok(Fetched {
             bytes,
+            too_large,
             high_watermark,
             log_start,
         })
@@ -139,27 +140,25 @@ impl Place {
     }
 }
 
-pub(super) fn read_at(
-    env: &Env,
-    place: Place,
-    offset: i64,
-    max_bytes: usize,
-    at_least_one: bool,
-) -> Result<Bytes, LogError> {
+enum Found {
+    Batches(Bytes),
+    /// The first batch, of so many bytes, does not fit.
+    TooLarge(usize),
+}
+
+fn read_at(env: &Env, place: Place, offset: i64, max_bytes: usize) -> Result<Found, LogError> {
     let stretch = place.open(env, |index| index.position_before(offset))?;
     let (first, position, seen) = stretch.find(offset)?;
     let left = usize::try_from(stretch.to - position).unwrap_or(usize::MAX);
+    if first.total_bytes > max_bytes {
+        return Ok(Found::TooLarge(first.total_bytes));
+    }
     let wanted = max_bytes.min(left);
-    let wanted = if wanted < first.total_bytes && at_least_one {
-        first.total_bytes
-    } else {
-        wanted
-    };
     // What the search has read already is often all there is.
-    let bytes = if seen.len() >= wanted {
-        seen.slice(..wanted)
+    let mut bytes = if seen.len() >= wanted {
+        seen[..wanted].to_vec()
     } else {
-        stretch.read(position, wanted)?
+        stretch.read_vec(position, wanted)?
     };
     let mut expected = first.base_offset;
     let end = whole_batches_end(&bytes, |header, batch| {
@@ -177,7 +176,10 @@ pub(super) fn read_at(
             return Err(stretch.damaged(position + end as u64));
         }
     }
-    Ok(bytes.slice(..end))
+    // Or the batch that was cut off would be kept for as long as the answer is.
+    bytes.truncate(end);
+    bytes.shrink_to_fit();
+    Ok(Found::Batches(bytes.into()))
 }
 
 impl Stretch {
@@ -210,12 +212,16 @@ impl Stretch {
     }
 
     pub(super) fn read(&self, position: u64, len: usize) -> Result<Bytes, LogError> {
+        self.read_vec(position, len).map(Bytes::from)
+    }
+
+    fn read_vec(&self, position: u64, len: usize) -> Result<Vec<u8>, LogError> {
         let mut bytes = vec![0; len];
         let read = self.file.read_at(position, &mut bytes)?;
         if read < len {
             return Err(self.damaged(position + read as u64));
         }
-        Ok(bytes.into())
+        Ok(bytes)
     }
 
     pub(super) fn damaged(&self, position: u64) -> LogError {

@@ -42,7 +42,6 @@ pub(super) fn create_partition(env: &Env, dir: &Path) -> Result<Core, LogError> 
         allocated,
         producers: Producers::default(),
         noted: DATA_FROM,
-        buffer: Vec::new(),
     };
     let view = View {
         closed: Vec::new(),
@@ -111,7 +110,6 @@ pub(super) fn open_partition(env: &Env, dir: &Path, clean: bool) -> Result<Core,
         allocated: last.file.len()?.max(end_position),
         producers: segments.producers.clone(),
         noted: end_position,
-        buffer: Vec::new(),
     };
     Ok(Core::new(dir.to_path_buf(), tail, state, view))
 }

@@ -152,13 +152,18 @@ impl Machine {
         self.try_open().unwrap()
     }
 
+    /// The first batch comes even if it is larger.
     pub(crate) fn read(
         &self,
         log: &PartitionLog,
         offset: i64,
         max_bytes: usize,
     ) -> Result<Fetched, ReadError> {
-        self.runtime.block_on(log.read(offset, max_bytes, true))
+        let fetched = self.runtime.block_on(log.read(offset, max_bytes))?;
+        match fetched.too_large {
+            None => Ok(fetched),
+            Some(bytes) => self.runtime.block_on(log.read(offset, bytes)),
+        }
     }
 
     /// All batches from `offset` on, each with its header.
@@ -208,7 +213,7 @@ pub(crate) fn append(group: &[(&Arc<PartitionLog>, Bytes)]) -> Vec<Result<Append
             )
         })
         .unzip();
-    commit(pending, |files| {
+    commit(pending, &mut Vec::new(), |files| {
         files.iter().map(|file| file.sync_data()).collect()
     });
     answers

@@ -8,6 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use logboom_disk::{Disk, RealDisk, read_all};
 
+use super::commit::{Pending, commit};
+use super::limits::GROUP_BYTES_MAX;
 use super::segment::DATA_FROM;
 use super::testing::{BatchBuilder, Machine, append, append_one};
 use super::{AppendError, LogConfig, LogError, Logs, PartitionLog, ReadError};
@@ -536,24 +538,49 @@ fn the_first_batch_comes_even_if_it_is_larger_than_asked_for() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    assert!(
-        runtime
-            .block_on(log.read(0, batch_bytes - 1, false))
-            .unwrap()
-            .bytes
-            .is_empty()
-    );
-    assert!(
-        runtime
-            .block_on(log.read(3, 1, true))
-            .unwrap()
-            .bytes
-            .is_empty()
-    );
+    let small = runtime.block_on(log.read(0, batch_bytes - 1)).unwrap();
+    assert!(small.bytes.is_empty() && small.too_large == Some(batch_bytes));
+    let end = runtime.block_on(log.read(3, 1)).unwrap();
+    assert!(end.bytes.is_empty() && end.too_large.is_none());
     assert!(matches!(
-        runtime.block_on(log.read(4, 1, true)),
+        runtime.block_on(log.read(4, 1)),
         Err(ReadError::OutOfRange { end: 3, .. })
     ));
+}
+
+#[test]
+fn what_was_read_holds_no_more_memory_than_it_has_bytes() {
+    let (machine, _logs, log) = one_partition(1 << 20);
+    for len in [100, 100_000, 100] {
+        append_one(&log, plain(1, len)).unwrap();
+    }
+    let first = machine.read(&log, 0, 100_000).unwrap().bytes;
+    let last = machine.read(&log, 2, 100_000).unwrap().bytes;
+    for bytes in [first, last] {
+        assert!(bytes.len() < 1000, "one small batch");
+        let held = bytes.try_into_mut().unwrap().capacity();
+        assert!(held < 1000, "{held} bytes");
+    }
+}
+
+#[test]
+fn the_memory_of_a_large_group_is_given_back() {
+    let (_machine, _logs, log) = one_partition(64 << 20);
+    let mut buffer = Vec::new();
+    for len in [2 * GROUP_BYTES_MAX, 100] {
+        let (reply, mut answer) = tokio::sync::oneshot::channel();
+        let append = Pending {
+            log: log.clone(),
+            batch: plain(1, len),
+            reply,
+            permit: None,
+        };
+        commit(vec![append], &mut buffer, |files| {
+            files.iter().map(|file| file.sync_data()).collect()
+        });
+        answer.try_recv().unwrap().unwrap();
+        assert!(buffer.capacity() <= GROUP_BYTES_MAX);
+    }
 }
 
 #[test]

@@ -24,10 +24,11 @@ pub(super) fn run(inbox: &Receiver<Message>, pool: &SyncPool, group_wait: Durati
         next: None,
         stopping: false,
     };
+    let mut buffer = Vec::new();
     while let Some(group) = gathering.group(group_wait) {
         let start = Instant::now();
         metrics::histogram!(GROUP_BATCHES).record(group.len() as f64);
-        commit(group, |files| pool.sync(files));
+        commit(group, &mut buffer, |files| pool.sync(files));
         metrics::histogram!(GROUP_SECONDS).record(start.elapsed().as_secs_f64());
     }
 }
