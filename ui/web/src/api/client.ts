@@ -25,7 +25,7 @@ export async function refusalOf(response: Response): Promise<Refusal> {
   }
 }
 
-async function get<T>(path: string, params: Record<string, unknown> = {}, signal?: AbortSignal): Promise<T> {
+export async function get<T>(path: string, params: Record<string, unknown> = {}, signal?: AbortSignal): Promise<T> {
   let response: Response
   try {
     response = await fetch(`/api/v1/${path}${writeQueryString(params)}`, signal ? { signal } : {})

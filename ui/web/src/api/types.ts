@@ -19,6 +19,28 @@ export interface Hit {
   truncated_from?: number
   parse_failed?: boolean
   continues?: boolean
+  /** Set on spans only, from here on. */
+  operation?: string | null
+  kind?: string | null
+  status?: string | null
+  status_message?: string | null
+  duration_ns?: number | string | null
+  parent_id?: string | null
+  events?: SpanEvent[] | null
+  links?: SpanLink[] | null
+}
+
+export interface SpanEvent {
+  name: string
+  /** RFC 3339. */
+  timestamp?: string
+  attributes?: Record<string, unknown> | null
+}
+
+export interface SpanLink {
+  trace_id: string
+  span_id: string
+  attributes?: Record<string, unknown> | null
 }
 
 export interface HistogramData {
