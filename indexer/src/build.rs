@@ -6,8 +6,12 @@
 //!   them: what is published is exactly what the checkpoints say.
 //!
 //! Splits are cut by the day of arrival, so that retention and merges work on whole days. The first
-//! record names the day; records of other days (a few around midnight, a foreign producer with its own
-//! clock) go to one late split beside it.
+//! record names the day; records of other days (a few around midnight, an agent that was cut off) go to
+//! one late split beside it.
+//!
+//! A record of an agent arrived when its agent read the line. Any other timestamp says when the event
+//! happened, or nothing: such a record arrives as it is indexed, else old logs loaded today would
+//! expire at once. Only the place in splits knows of this; what searches see is a function of the record.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -116,10 +120,11 @@ impl Builder {
         self.positions.iter()
     }
 
-    /// Takes records in their queue order; `seen` hears of each one that was indexed.
+    /// Takes records in their queue order at the time `now_ms`; `seen` hears of each one that was indexed.
     pub(crate) fn add(
         &mut self,
         records: Vec<Record>,
+        now_ms: i64,
         mut seen: impl FnMut(&Record, &Event, EventId),
     ) -> Result<(), Error> {
         for record in records {
@@ -147,13 +152,23 @@ impl Builder {
             };
             let event = parse(&record);
             seen(&record, &event, id);
-            self.index(record, &event, id)?;
+            let arrival_ms = match record.origin {
+                Some(_) => record.timestamp_ms,
+                None => now_ms,
+            };
+            self.index(record, &event, id, arrival_ms)?;
         }
         Ok(())
     }
 
-    fn index(&mut self, record: Record, event: &Event, id: EventId) -> Result<(), Error> {
-        let day = record.timestamp_ms.div_euclid(DAY_MS);
+    fn index(
+        &mut self,
+        record: Record,
+        event: &Event,
+        id: EventId,
+        arrival_ms: i64,
+    ) -> Result<(), Error> {
+        let day = arrival_ms.div_euclid(DAY_MS);
         if self.on_time.is_none() {
             self.day = day;
         }
@@ -164,7 +179,7 @@ impl Builder {
         };
         let hot = place.get_or_insert_with(|| Hot::new(self.mould.clone()));
         let bytes = record.value.len() as u64;
-        match hot.add(record, event, id)? {
+        match hot.add(record, event, id, arrival_ms)? {
             Indexed::Whole => {}
             Indexed::Bare => self.counts.bare += 1,
             Indexed::Not => {
@@ -266,7 +281,9 @@ mod tests {
     }
 
     fn add(builder: &mut Builder, records: &[Record]) -> Counts {
-        builder.add(records.to_vec(), |_, _, _| {}).unwrap();
+        builder
+            .add(records.to_vec(), NOON_MS, |_, _, _| {})
+            .unwrap();
         builder.take_counts()
     }
 
@@ -308,7 +325,7 @@ mod tests {
         let mut builder = builder(&machine.topic, Mould::new(Schema::logs()));
         let mut ids = Vec::new();
         builder
-            .add(machine.log[0][..1].to_vec(), |_, _, id| {
+            .add(machine.log[0][..1].to_vec(), NOON_MS, |_, _, id| {
                 ids.push(id.to_string())
             })
             .unwrap();
@@ -322,7 +339,9 @@ mod tests {
             .unwrap()
             .rewind(rewound);
         builder
-            .add(machine.log[0].clone(), |_, _, id| ids.push(id.to_string()))
+            .add(machine.log[0].clone(), NOON_MS, |_, _, id| {
+                ids.push(id.to_string())
+            })
             .unwrap();
         assert_eq!(
             ids,

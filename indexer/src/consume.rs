@@ -137,7 +137,9 @@ impl Running {
         self.unrefreshed = true;
         let tail = Arc::clone(&self.parts.tail);
         self.on_builder(move |builder| {
-            builder.add(records, |record, event, id| tail.offer(record, event, id))
+            builder.add(records, now_ms(), |record, event, id| {
+                tail.offer(record, event, id)
+            })
         })
         .await??;
         let counts = self.builder_mut().take_counts();

@@ -90,7 +90,7 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    fn extend(&mut self, record: &Record, event: &Event) {
+    fn extend(&mut self, record: &Record, event: &Event, arrival_ms: i64) {
         let first = self.docs == 0;
         let time = event.timestamp_ns;
         self.time_min_ns = if first {
@@ -104,9 +104,9 @@ impl Extent {
             self.time_max_ns.max(time)
         };
         self.arrival_max_ms = if first {
-            record.timestamp_ms
+            arrival_ms
         } else {
-            self.arrival_max_ms.max(record.timestamp_ms)
+            self.arrival_max_ms.max(arrival_ms)
         };
         self.docs += 1;
         self.raw_bytes += record.value.len() as u64;
@@ -158,6 +158,7 @@ impl Hot {
         record: Record,
         event: &Event,
         id: EventId,
+        arrival_ms: i64,
     ) -> Result<Indexed, Error> {
         let open = match &mut self.open {
             Some(open) => open,
@@ -177,7 +178,7 @@ impl Hot {
                 return Ok(Indexed::Not);
             }
         };
-        self.extent.extend(&record, event);
+        self.extent.extend(&record, event, arrival_ms);
         open.records.push((record, id));
         Ok(indexed)
     }

@@ -1,6 +1,7 @@
 //! Old splits go, whole ones only, by when their newest record arrived; and files go after the grace.
 //!
-//! Arrival, not the time in the line: old logs that were loaded today stay for the full retention.
+//! Arrival (`build` says what it is), not the time in the line: old logs that were loaded today stay for the
+//! full retention.
 
 use std::time::Duration;
 

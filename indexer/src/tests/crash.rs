@@ -127,14 +127,15 @@ async fn a_publish_that_does_not_start_at_the_checkpoint_is_refused_whole() {
 async fn random_life(seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let mut machine = Machine::new(3);
-    let mut sent = [0_u64; 3];
+    let (mut sent, mut foreign) = ([0_u64; 3], 0);
     for _ in 0..random.random_range(2..6) {
+        machine.now_ms += 86_400_000;
         let mut life: Life = machine
             .start_with(dies_at(random.random_range(0..25)))
             .await;
         for _ in 0..random.random_range(1..12) {
             let partition = random.random_range(0..3);
-            match random.random_range(0..10) {
+            match random.random_range(0..11) {
                 0..4 => {
                     for _ in 0..random.random_range(1..30) {
                         let day = i64::from(random.random_range(0..10) == 0) * 86_400_000;
@@ -155,6 +156,11 @@ async fn random_life(seed: u64) {
                     if life.publish().await.is_err() {
                         break;
                     }
+                }
+                // No agent's: it arrives when it is indexed, after a crash on another day.
+                10 => {
+                    machine.push(partition, format!("foreign {foreign}"), None, foreign);
+                    foreign += 1;
                 }
                 _ => match merge_once(&life.publisher, &life.snapshot()).await {
                     Ok(_) => {}

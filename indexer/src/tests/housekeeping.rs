@@ -109,6 +109,32 @@ async fn retention_counts_from_arrival_and_takes_whole_splits() {
 }
 
 #[tokio::test]
+async fn what_no_agent_sent_arrives_when_it_is_indexed() {
+    let mut machine = Machine::new(1);
+    let mut life = machine.start().await;
+    // Clients that load old logs give their time, and some give none.
+    let day = 86_400_000;
+    machine.push(0, "loaded", None, NOON_MS - 400 * day);
+    machine.push(0, "without a time", None, 0);
+    machine.push(0, "ahead", None, NOON_MS + 400 * day);
+    machine.append(0, 1, 0, NOON_MS);
+    life.consume_all(&machine);
+    life.publish().await.unwrap();
+    let splits = life.snapshot().splits.clone();
+    assert_eq!(splits.len(), 1, "all of them are today's");
+    assert_eq!(
+        splits[0].time_range,
+        0..=(NOON_MS + 400 * day) * 1_000_000,
+        "events keep their own times"
+    );
+    let keep = Duration::from_millis(day as u64);
+    for (after_ms, gone) in [(0, 0), (day, 0), (day + 1, 1)] {
+        let expired = expire(&life.publisher, &life.snapshot(), keep, NOON_MS + after_ms).await;
+        assert_eq!(expired.unwrap(), gone, "{after_ms} ms later");
+    }
+}
+
+#[tokio::test]
 async fn a_producers_clock_in_the_future_does_not_keep_a_split_for_ever() {
     let mut machine = Machine::new(1);
     let life = published(&mut machine, 1, i64::MAX / 4).await;

@@ -35,6 +35,8 @@ pub(crate) struct Machine {
     pub(crate) topic: Arc<str>,
     /// The log of every partition.
     pub(crate) log: Vec<Vec<Record>>,
+    /// What the clock says.
+    pub(crate) now_ms: i64,
 }
 
 impl Machine {
@@ -43,6 +45,7 @@ impl Machine {
             folder: TempDir::new().unwrap(),
             topic: Arc::from("logs"),
             log: vec![Vec::new(); partitions],
+            now_ms: NOON_MS,
         }
     }
 
@@ -181,7 +184,9 @@ impl Life {
             .cloned()
             .collect();
         let taken = records.len();
-        self.builder.add(records, |_, _, _| {}).unwrap();
+        self.builder
+            .add(records, machine.now_ms, |_, _, _| {})
+            .unwrap();
         self.refresh();
         taken
     }

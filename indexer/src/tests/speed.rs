@@ -90,7 +90,7 @@ async fn measure_loghub_lines_per_second() {
             record
         });
         life.builder
-            .add(renumbered.collect(), |_, _, _| {})
+            .add(renumbered.collect(), NOON_MS, |_, _, _| {})
             .unwrap();
         if refreshed.elapsed() > Duration::from_millis(100) {
             life.refresh();
