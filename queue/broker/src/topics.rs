@@ -478,77 +478,35 @@ fn check_name(name: &str) -> Result<(), TopicError> {
 mod tests {
     use std::sync::OnceLock;
 
-    use logboom_disk::{DiskFile, Entry, Error as DiskError, SimDisk};
+    use logboom_disk::SimDisk;
 
     use super::*;
     use crate::log::LogConfig;
-    use crate::log::testing::BatchBuilder;
-
-    /// Notes how many partitions of `t` are seen whenever the file of topics is about to be replaced.
-    #[derive(Clone)]
-    struct Watched {
-        disk: SimDisk,
-        topics: Arc<OnceLock<Topics>>,
-        seen: Arc<Mutex<Vec<usize>>>,
-    }
-
-    impl std::fmt::Debug for Watched {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            self.disk.fmt(f)
-        }
-    }
-
-    impl Disk for Watched {
-        fn create(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
-            self.disk.create(path)
-        }
-        fn open(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
-            self.disk.open(path)
-        }
-        fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
-            if let (Some(KIND), Some(topics)) = (
-                to.file_name().and_then(|name| name.to_str()),
-                self.topics.get(),
-            ) {
-                let seen = topics.get("t").map_or(0, |topic| topic.partitions.len());
-                self.seen.lock().unwrap().push(seen);
-            }
-            self.disk.rename(from, to)
-        }
-        fn remove(&self, path: &Path) -> Result<(), DiskError> {
-            self.disk.remove(path)
-        }
-        fn list(&self, dir: &Path) -> Result<Vec<Entry>, DiskError> {
-            self.disk.list(dir)
-        }
-        fn create_dir(&self, dir: &Path) -> Result<(), DiskError> {
-            self.disk.create_dir(dir)
-        }
-        fn remove_dir(&self, dir: &Path) -> Result<(), DiskError> {
-            self.disk.remove_dir(dir)
-        }
-        fn sync_dir(&self, dir: &Path) -> Result<(), DiskError> {
-            self.disk.sync_dir(dir)
-        }
-        fn free_bytes(&self, dir: &Path) -> Result<u64, DiskError> {
-            self.disk.free_bytes(dir)
-        }
-    }
+    use crate::log::testing::{BatchBuilder, Hooked};
 
     #[tokio::test]
     async fn nothing_of_a_topic_is_seen_before_it_is_durable() {
-        let watched = Watched {
-            disk: SimDisk::new(0),
-            topics: Arc::default(),
-            seen: Arc::default(),
+        let (opened, seen) = (Arc::new(OnceLock::new()), Arc::new(Mutex::new(Vec::new())));
+        let hook = {
+            let (opened, seen) = (opened.clone(), seen.clone());
+            move |path: &Path| {
+                if let (true, Some(topics)) = (path == Path::new("/topics"), opened.get()) {
+                    seen.lock()
+                        .unwrap()
+                        .push(size(topics).map_or(0, |(partitions, _)| partitions));
+                }
+            }
         };
-        let disk: Arc<dyn Disk> = Arc::new(watched.clone());
+        let disk: Arc<dyn Disk> = Arc::new(Hooked {
+            disk: SimDisk::new(0),
+            hook,
+        });
         let logs = Logs::open(disk.clone(), Path::new("/log"), LogConfig::default()).unwrap();
         let topics = Topics::open(disk, Path::new("/"), Arc::new(logs)).unwrap();
-        assert!(watched.topics.set(topics.clone()).is_ok());
+        assert!(opened.set(topics.clone()).is_ok());
         topics.create("t", 1).await.unwrap();
         topics.grow("t", 3, false).await.unwrap();
-        assert_eq!(*watched.seen.lock().unwrap(), [0, 1]);
+        assert_eq!(*seen.lock().unwrap(), [0, 1]);
         assert_eq!(topics.get("t").unwrap().partitions.len(), 3);
     }
 

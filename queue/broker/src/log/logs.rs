@@ -173,10 +173,10 @@ impl Logs {
     /// Gives a closed partition's directory the name of something deleted.
     fn bury(&self, log: &PartitionLog, tomb: &Path) -> Result<(), DiskError> {
         let dir = self.dir.join(dir_name(log.topic(), log.partition()));
-        // With the tail in hand no group of this partition is under way.
-        let tail = log.core().ok().map(Core::tail);
+        // With start and tail in hand neither a deletion nor a group of this partition is under way.
+        let held = log.core().ok().map(|core| (core.start(), core.tail()));
         self.env.disk.rename(&dir, tomb)?;
-        drop(tail);
+        drop(held);
         // A new topic of this name has other segments at the same paths.
         if let Ok(core) = log.core() {
             for closed in &core.view().closed {
@@ -274,6 +274,7 @@ impl Drop for Logs {
 
 /// Everything the next start would have to find out, and the reserved space given back.
 fn settle(env: &Env, core: &Core) -> Result<(), DiskError> {
+    let _start = core.start();
     let mut tail = core.tail();
     let (file, index, log_start) = {
         let view = core.view();

@@ -1,10 +1,12 @@
 //! One partition as others see it, and the state behind it.
 //!
-//! Three parts with a lock each, taken in this order and never held across an await:
+//! Parts with a lock each, taken in this order and never held across an await:
 //!
+//! * `start`: nothing but the right to move the log's start and to delete files, or the whole directory. Held through
+//!   all of that, syncs included, which can take a second: so the writer never asks for it.
 //! * `tail`: what only a change of the log's end needs. Held through a group's write *and* sync, and by retention
-//!   while it closes the open segment and while it deletes files.
-//! * `state`: the durable log start and epochs.
+//!   while it closes the open segment. Whoever holds it stops the writer, and with it all partitions.
+//! * `state`: the durable log start and epochs. Held for moments only, and changed with `start` in hand.
 //! * `view`: what is synced and may be read. Held for moments only.
 
 use std::path::{Path, PathBuf};
@@ -74,6 +76,7 @@ pub struct PartitionLog {
 
 pub(super) struct Core {
     pub(super) dir: PathBuf,
+    start: Mutex<()>,
     pub(super) tail: Mutex<Tail>,
     pub(super) state: Mutex<PartitionState>,
     view: RwLock<View>,
@@ -126,6 +129,7 @@ impl Core {
         let watermark = watch::Sender::new(view.end());
         Core {
             dir,
+            start: Mutex::new(()),
             tail: Mutex::new(tail),
             state: Mutex::new(state),
             view: RwLock::new(view),
@@ -133,6 +137,12 @@ impl Core {
             failure: OnceLock::new(),
             closed: AtomicBool::new(false),
         }
+    }
+
+    pub(super) fn start(&self) -> MutexGuard<'_, ()> {
+        self.start
+            .lock()
+            .expect("nothing panics with the start in hand; if it did, nothing may be built on it")
     }
 
     pub(super) fn tail(&self) -> MutexGuard<'_, Tail> {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::error::{LogError, one_line};
 use super::index;
-use super::partition::{ClosedSegment, Core, PartitionLog, Tail};
+use super::partition::{ClosedSegment, Core, PartitionLog};
 use super::segment::{self, DELETED_SUFFIX};
 
 /// What a call of [`PartitionLog::apply_retention`] deleted.
@@ -129,21 +129,20 @@ impl PartitionLog {
     }
 
     fn advance(&self, core: &Core, to: i64) -> Result<Removed, LogError> {
-        // Held to the end: a topic is deleted with the tail in hand, and then its paths may be another topic's.
-        let mut tail = core.tail();
+        // One at a time, which keeps the durable and the visible log start in step. Held to the end: a topic is deleted
+        // with the start in hand, and then its paths may be another topic's.
+        let _start = core.start();
         if core.is_closed() {
             return Ok(Removed::default());
         }
-        // One at a time; also keeps the durable and the visible log start in step.
-        let mut state = core.state();
-        if to <= state.log_start {
+        let mut next = core.state().clone();
+        if to <= next.log_start {
             return Ok(Removed::default());
         }
-        let mut next = state.clone();
+        let records = (to - next.log_start) as u64;
         next.advance_log_start(to);
         next.store(self.env.disk.as_ref(), &core.dir)?;
-        let records = (to - state.log_start) as u64;
-        *state = next;
+        *core.state() = next;
         let removed: Vec<Arc<ClosedSegment>> = {
             let mut view = core.view_mut();
             view.log_start = to;
@@ -152,11 +151,9 @@ impl PartitionLog {
                 .partition_point(|closed| closed.summary.end_offset <= to);
             view.closed.drain(..count).collect()
         };
-        drop(state);
-        if self.keep_producers(core, &mut tail, &removed) {
+        if self.keep_producers(core, &removed) {
             self.remove_files(core, &removed);
         }
-        drop(tail);
         let bytes = removed
             .iter()
             .map(|closed| closed.summary.data_bytes())
@@ -170,8 +167,14 @@ impl PartitionLog {
 
     /// The producers are stored with the closed segments. When the last of those goes, the open one's index has to have
     /// them first: a repeated batch must be known although its first copy is deleted. `false`: the files have to stay.
-    fn keep_producers(&self, core: &Core, tail: &mut Tail, removed: &[Arc<ClosedSegment>]) -> bool {
+    fn keep_producers(&self, core: &Core, removed: &[Arc<ClosedSegment>]) -> bool {
         if removed.is_empty() || !core.view().closed.is_empty() {
+            return true;
+        }
+        // The one sync that the writer has to wait for: were the open segment closed meanwhile, its final index would be
+        // replaced by this one. It takes a partition that filled no segment within the retention.
+        let mut tail = core.tail();
+        if !core.view().closed.is_empty() {
             return true;
         }
         let index = core.view().open.index.clone();

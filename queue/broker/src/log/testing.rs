@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use logboom_disk::SimDisk;
+use logboom_disk::{Disk, DiskFile, Entry, Error as DiskError, SimDisk};
 use tokio::sync::oneshot;
 
 use super::batch::{HEADER_BYTES, Header, whole_batches_end};
@@ -105,6 +105,55 @@ fn put_varint(bytes: &mut Vec<u8>, value: i64) {
         zigzag >>= 7;
     }
     bytes.push(zigzag as u8);
+}
+
+/// A disk that calls a hook before every change of a name and every sync of a directory.
+pub(crate) struct Hooked<F> {
+    pub(crate) disk: SimDisk,
+    pub(crate) hook: F,
+}
+
+impl<F> std::fmt::Debug for Hooked<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.disk.fmt(f)
+    }
+}
+
+impl<F: Fn(&Path) + Send + Sync> Disk for Hooked<F> {
+    fn create(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
+        (self.hook)(path);
+        self.disk.create(path)
+    }
+    fn open(&self, path: &Path) -> Result<Arc<dyn DiskFile>, DiskError> {
+        self.disk.open(path)
+    }
+    /// Calls the hook with the new name.
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
+        (self.hook)(to);
+        self.disk.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> Result<(), DiskError> {
+        (self.hook)(path);
+        self.disk.remove(path)
+    }
+    fn list(&self, dir: &Path) -> Result<Vec<Entry>, DiskError> {
+        self.disk.list(dir)
+    }
+    fn create_dir(&self, dir: &Path) -> Result<(), DiskError> {
+        (self.hook)(dir);
+        self.disk.create_dir(dir)
+    }
+    fn remove_dir(&self, dir: &Path) -> Result<(), DiskError> {
+        (self.hook)(dir);
+        self.disk.remove_dir(dir)
+    }
+    fn sync_dir(&self, dir: &Path) -> Result<(), DiskError> {
+        (self.hook)(dir);
+        self.disk.sync_dir(dir)
+    }
+    fn free_bytes(&self, dir: &Path) -> Result<u64, DiskError> {
+        self.disk.free_bytes(dir)
+    }
 }
 
 /// Logs on a simulated disk, committed by the test itself: no thread, no chance but the seed's.

@@ -1,8 +1,8 @@
 //! Single promises of the log, one damage or fault at a time. Random mixtures are in `model_tests`.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use logboom_disk::{Disk, RealDisk, read_all};
 use super::commit::{Pending, commit};
 use super::limits::GROUP_BYTES_MAX;
 use super::segment::DATA_FROM;
-use super::testing::{BatchBuilder, Machine, append, append_one};
+use super::testing::{BatchBuilder, Hooked, Machine, append, append_one};
 use super::{AppendError, LogConfig, LogError, Logs, PartitionLog, ReadError};
 
 const FILE_MAX: usize = 64 << 20;
@@ -288,6 +288,60 @@ fn offsets_go_on_after_retention_emptied_the_log() {
     let log = logs.get("t", 0).unwrap();
     assert_eq!((log.log_start(), log.high_watermark()), (5, 5));
     assert_eq!(append_one(&log, plain(1, 1)).unwrap().base_offset, 5);
+}
+
+#[test]
+fn appends_go_on_at_every_step_of_a_deletion() {
+    const DELETING: &str = "deleting";
+    let (at_step, steps) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel();
+    let may_go_on = Mutex::new(may_go_on);
+    let hook = move |path: &Path| {
+        if std::thread::current().name() == Some(DELETING) {
+            at_step.send(path.to_owned()).unwrap();
+            may_go_on.lock().unwrap().recv().unwrap();
+        }
+    };
+    let machine = Machine::new(1);
+    let disk = machine.disk.clone();
+    let disk = Arc::new(Hooked { disk, hook });
+    let logs = Logs::open(disk, Path::new("/queue"), machine.config.clone()).unwrap();
+    let log = logs.create("t", 0).unwrap();
+    for byte in 0..30 {
+        append_one(&log, plain(byte, 1000)).unwrap();
+    }
+    let deleting = std::thread::Builder::new()
+        .name(DELETING.to_owned())
+        .spawn({
+            let log = log.clone();
+            move || log.delete_before(20).unwrap()
+        });
+    let mut seen = Vec::new();
+    while !deleting.as_ref().unwrap().is_finished() {
+        let Ok(path) = steps.recv_timeout(Duration::from_millis(10)) else {
+            continue;
+        };
+        let (log, (done, is_done)) = (log.clone(), mpsc::channel());
+        let appending =
+            std::thread::spawn(move || done.send(append_one(&log, plain(1, 100))).unwrap());
+        let appended = is_done.recv_timeout(Duration::from_secs(10));
+        appended
+            .unwrap_or_else(|_| panic!("an append waits for {}", path.display()))
+            .unwrap();
+        appending.join().unwrap();
+        seen.push(path);
+        go_on.send(()).unwrap();
+    }
+    assert_eq!(deleting.unwrap().join().unwrap(), 20);
+    let is_there = |end: &str| {
+        seen.iter()
+            .any(|path| path.to_string_lossy().ends_with(end))
+    };
+    assert!(
+        is_there("partition.state") && is_there(".log.deleted") && is_there("t-0"),
+        "{seen:?}"
+    );
+    assert_eq!(log.high_watermark(), 30 + seen.len() as i64);
 }
 
 #[test]
