@@ -9,21 +9,38 @@ use crate::field::Field;
 use crate::glob::Glob;
 use crate::number::Number;
 use crate::pattern::Pattern;
+use crate::pipe::Pipe;
 use crate::words::Words;
 
-/// A parsed filter.
+/// The index whose queries are of spans.
+pub const SPANS: &str = "spans";
+
+/// What a query's events are: it decides which names and units its clauses know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    Logs,
+    Spans,
+}
+
+/// A parsed query: a filter, and perhaps what makes a table of its events.
 #[derive(Debug, Clone)]
 pub struct Query {
     pub expr: Expr,
     /// The index that `index:NAME` selected.
     pub index: Option<String>,
+    pub signal: Signal,
+    /// Empty when the events themselves are asked for.
+    pub pipes: Vec<Pipe>,
     /// As it was typed.
     pub text: String,
 }
 
 impl PartialEq for Query {
     fn eq(&self, other: &Query) -> bool {
-        self.expr == other.expr && self.index == other.index
+        self.expr == other.expr
+            && self.index == other.index
+            && self.signal == other.signal
+            && self.pipes == other.pipes
     }
 }
 

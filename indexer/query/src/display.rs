@@ -6,69 +6,91 @@ use std::ops::Bound;
 
 use logboom_event::Level;
 
-use crate::ast::{Clause, Expr, Query, Range, Test};
+use crate::ast::{Clause, Expr, Query, Range, Signal, Test};
 use crate::field::{EXISTS, Field, INDEX};
 use crate::glob::Piece;
 use crate::time;
 
 impl Display for Query {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let expr = Shown {
+            it: &self.expr,
+            signal: self.signal,
+        };
         let Some(index) = &self.index else {
-            return self.expr.fmt(out);
+            return write!(out, "{expr}");
         };
         write!(out, "{INDEX}:")?;
         quoted(out, index)?;
         match &self.expr {
             Expr::All => Ok(()),
-            Expr::And(_) => write!(out, " AND {}", self.expr),
-            other => {
+            Expr::And(_) => write!(out, " AND {expr}"),
+            _ => {
                 out.write_str(" AND ")?;
-                operand(out, other)
+                expr.operand(out)
             }
         }
     }
 }
 
-impl Display for Expr {
+/// A part of a query with what decides how its fields are spelled.
+struct Shown<'a, T> {
+    it: &'a T,
+    signal: Signal,
+}
+
+impl Display for Shown<'_, Expr> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        match self {
+        match self.it {
             Expr::All => out.write_str("*"),
-            Expr::And(all) => joined(out, all, " AND "),
-            Expr::Or(any) => joined(out, any, " OR "),
+            Expr::And(all) => self.joined(out, all, " AND "),
+            Expr::Or(any) => self.joined(out, any, " OR "),
             Expr::Not(inner) => {
                 out.write_str("NOT ")?;
-                operand(out, inner)
+                self.of(&**inner).operand(out)
             }
-            Expr::Clause(clause) => clause.fmt(out),
+            Expr::Clause(clause) => self.of(clause).fmt(out),
         }
     }
 }
 
-fn joined(out: &mut Formatter<'_>, exprs: &[Expr], operator: &str) -> fmt::Result {
-    for (index, expr) in exprs.iter().enumerate() {
-        if index > 0 {
-            out.write_str(operator)?;
+impl<T> Shown<'_, T> {
+    fn of<'b, U>(&self, it: &'b U) -> Shown<'b, U> {
+        Shown {
+            it,
+            signal: self.signal,
         }
-        operand(out, expr)?;
-    }
-    Ok(())
-}
-
-fn operand(out: &mut Formatter<'_>, expr: &Expr) -> fmt::Result {
-    match expr {
-        Expr::And(_) | Expr::Or(_) => write!(out, "({expr})"),
-        Expr::All | Expr::Not(_) | Expr::Clause(_) => write!(out, "{expr}"),
     }
 }
 
-impl Display for Clause {
+impl Shown<'_, Expr> {
+    fn joined(&self, out: &mut Formatter<'_>, exprs: &[Expr], operator: &str) -> fmt::Result {
+        for (index, expr) in exprs.iter().enumerate() {
+            if index > 0 {
+                out.write_str(operator)?;
+            }
+            self.of(expr).operand(out)?;
+        }
+        Ok(())
+    }
+
+    fn operand(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        match self.it {
+            Expr::And(_) | Expr::Or(_) => write!(out, "({self})"),
+            Expr::All | Expr::Not(_) | Expr::Clause(_) => write!(out, "{self}"),
+        }
+    }
+}
+
+impl Display for Shown<'_, Clause> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        let Clause { field, test, .. } = self;
+        let Clause { field, test, .. } = self.it;
+        let name = field.spelled(self.signal);
         if *test == Test::Exists {
-            return write!(out, "{EXISTS}:{field}");
+            return write!(out, "{EXISTS}:{name}");
         }
         if *field != Field::Raw {
-            write!(out, "{field}:")?;
+            write!(out, "{name}:")?;
         }
         match test {
             Test::Words(words) => pieces(out, words.pieces()),

@@ -94,6 +94,10 @@ fn clause_matches(clause: &Clause, event: &Event, id: Option<EventId>) -> bool {
             _ => false,
         },
         Field::Id => matches!((test, id), (Test::Id(wanted), Some(id)) if *wanted == id),
+        Field::Span(own) => {
+            let below = matches!(test, Test::Exists);
+            own.any_value(event, below, &mut |value| value_matches(test, value))
+        }
         Field::Attribute(path) => {
             let below = matches!(test, Test::Exists);
             any_at(&event.attributes, path, below, &mut |value| {

@@ -2,6 +2,9 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use crate::ast::Signal;
+use crate::span_field::SpanField;
+
 /// What a clause looks at. Names that are not built in are attributes: `status` and
 /// `attributes.status` are the same field, `attributes.level` is reachable beside `level`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -20,6 +23,8 @@ pub enum Field {
     Timestamp,
     /// The event's own id, as a hit shows it.
     Id,
+    /// What only a span has; only in queries of spans.
+    Span(SpanField),
     /// Dotted path of a structured value; nested and dotted spellings in the data are the same.
     Attribute(String),
 }
@@ -45,18 +50,34 @@ const BUILT_IN: [(&str, Field); 12] = [
 ];
 
 impl Field {
-    pub(crate) fn from_name(name: &str) -> Field {
+    pub(crate) fn from_name(name: &str, signal: Signal) -> Field {
         if let Some(path) = name
             .strip_prefix(ATTRIBUTE_PREFIX)
             .filter(|path| !path.is_empty())
         {
             return Field::Attribute(path.to_owned());
         }
-        let built_in = BUILT_IN.iter().find(|(known, _)| *known == name);
-        built_in.map_or_else(
-            || Field::Attribute(name.to_owned()),
-            |(_, field)| field.clone(),
-        )
+        if let Some((_, field)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
+            return field.clone();
+        }
+        if let (Signal::Spans, Some(own)) = (signal, SpanField::from_name(name)) {
+            return Field::Span(own);
+        }
+        Field::Attribute(name.to_owned())
+    }
+
+    /// As a query of this signal has to spell it.
+    pub(crate) fn spelled(&self, signal: Signal) -> String {
+        match self {
+            Field::Attribute(path)
+                if signal == Signal::Spans
+                    && (SpanField::from_name(path).is_some()
+                        || matches!(path.as_str(), "events" | "links")) =>
+            {
+                format!("{ATTRIBUTE_PREFIX}{self}")
+            }
+            _ => self.to_string(),
+        }
     }
 
     /// Text fields are searched by words; all others compare the whole value.
@@ -65,23 +86,33 @@ impl Field {
     }
 }
 
+/// As queries of logs spell it.
 impl Display for Field {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        let Field::Attribute(path) = self else {
-            let built_in = BUILT_IN.iter().find(|(_, field)| field == self);
-            return out.write_str(built_in.map_or("raw", |(name, _)| name));
-        };
-        if is_reserved(path) {
-            out.write_str(ATTRIBUTE_PREFIX)?;
-        }
-        for c in path.chars() {
-            if !is_name_char(c) {
-                out.write_str("\\")?;
+        match self {
+            Field::Attribute(path) => {
+                if is_reserved(path) {
+                    out.write_str(ATTRIBUTE_PREFIX)?;
+                }
+                write_name(out, path)
             }
-            write!(out, "{c}")?;
+            Field::Span(own) => own.fmt(out),
+            named => {
+                let built_in = BUILT_IN.iter().find(|(_, field)| field == named);
+                out.write_str(built_in.map_or("raw", |(name, _)| name))
+            }
         }
-        Ok(())
     }
+}
+
+pub(crate) fn write_name(out: &mut Formatter<'_>, name: &str) -> fmt::Result {
+    for c in name.chars() {
+        if !is_name_char(c) {
+            out.write_str("\\")?;
+        }
+        write!(out, "{c}")?;
+    }
+    Ok(())
 }
 
 /// Would a bare spelling of this attribute's path be read as something else?

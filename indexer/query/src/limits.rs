@@ -32,3 +32,28 @@ pub const GLOB_PIECES_MAX: usize = 512;
 
 /// Words of one phrase: each is a posting list with positions held open.
 pub const WORDS_MAX: usize = 256;
+
+/// Pipes of one query, and columns of one `sort`: beyond, it was generated, and wrongly.
+pub const PIPES_MAX: usize = 16;
+
+/// Aggregates of one `stats`. Together with `STATE_BYTES_MAX`: the state of a single group has at
+/// most 16 × 2 MiB (a value in every power of two, of both signs) and always fits.
+pub const AGGREGATES_MAX: usize = 16;
+
+/// Keys of one `stats … by`.
+pub const GROUP_KEYS_MAX: usize = 8;
+
+/// Groups that one `stats` keeps: more than anyone reads, few enough to send as one answer.
+pub const GROUPS_MAX: usize = 10_000;
+
+/// Memory of one `stats`: 10,000 groups with exact quantiles of 512 values each are 41 MB.
+pub const STATE_BYTES_MAX: usize = 64 << 20;
+
+/// Values of a group that are kept as they are for quantiles: 4 KiB, what eight octaves of buckets take.
+pub const RAW_VALUES_MAX: usize = 512;
+
+/// Hashes of a group that are kept to count distinct values: 64 KiB.
+pub const DISTINCT_HASHES_MAX: usize = 4096;
+
+/// A column's name.
+pub const NAME_BYTES_MAX: usize = 256;

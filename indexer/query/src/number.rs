@@ -46,6 +46,35 @@ impl Number {
         value.as_f64().and_then(Number::from_f64)
     }
 
+    pub(crate) fn to_f64(self) -> f64 {
+        match self {
+            Number::Int(int) => int as f64,
+            Number::Float(float) => float,
+        }
+    }
+
+    /// An integer where JSON has one as large, else a float.
+    pub(crate) fn to_json(self) -> serde_json::Value {
+        if let Number::Int(int) = self {
+            if let Ok(int) = i64::try_from(int) {
+                return int.into();
+            }
+            if let Ok(int) = u64::try_from(int) {
+                return int.into();
+            }
+        }
+        self.to_f64().into()
+    }
+
+    /// For sorting: a strict order of all numbers, also where an integer and a float are equal as floats.
+    pub(crate) fn order(self, other: Number) -> Ordering {
+        let as_floats = self.to_f64().total_cmp(&other.to_f64());
+        as_floats.then_with(|| match (self, other) {
+            (Number::Int(a), Number::Int(b)) => a.cmp(&b),
+            (a, b) => matches!(a, Number::Float(_)).cmp(&matches!(b, Number::Float(_))),
+        })
+    }
+
     /// Total, because every value is finite.
     pub fn compare(self, other: Number) -> Ordering {
         match (self, other) {

@@ -4,15 +4,21 @@
 
 use std::ops::Range;
 
-use crate::ast::{Clause, Expr, Query, Test};
+use crate::ast::{Clause, Expr, Query, SPANS, Signal, Test};
 use crate::error::{QueryError, column};
 use crate::field::{EXISTS, Field, INDEX};
 use crate::glob::Piece;
 use crate::limits;
 use crate::scan::Scanner;
+use crate::span_field::SpanField;
 
-/// Parses a filter. White space alone matches everything, as `*` does.
+/// Parses a query that names its index, or is of logs. White space alone matches everything, as `*` does.
 pub fn parse(text: &str) -> Result<Query, QueryError> {
+    parse_in(text, None)
+}
+
+/// Parses a query of this index, unless it names another.
+pub fn parse_in(text: &str, default_index: Option<&str>) -> Result<Query, QueryError> {
     if text.len() > limits::QUERY_BYTES_MAX {
         let message = format!(
             "the query has {} bytes; {} are allowed",
@@ -24,29 +30,13 @@ pub fn parse(text: &str) -> Result<Query, QueryError> {
             span: 0..0,
         });
     }
-    let mut parser = Parser {
-        scan: Scanner { text, at: 0 },
-        depth: 0,
-        clauses: 0,
-        regexes: 0,
-        index: None,
-    };
-    parser.scan.skip_space();
-    let expr = if parser.scan.peek().is_none() {
-        Expr::All
-    } else {
-        parser.any(Place::Top, None)?
-    };
-    parser.scan.skip_space();
-    if parser.scan.peek().is_some() {
-        let at = parser.scan.at;
-        return Err(parser.error(at..at + 1, "closes nothing; remove it or add the `(`"));
+    // `index:` may come last, after clauses whose meaning it decides. Spans' own names only add
+    // refusals, so what the first reading refuses the second would, too.
+    let query = Parser::new(text, Signal::Logs).query()?;
+    match query.index.as_deref().or(default_index) {
+        Some(SPANS) => Parser::new(text, Signal::Spans).query(),
+        _ => Ok(query),
     }
-    Ok(Query {
-        expr,
-        index: parser.index.map(|(name, _)| name),
-        text: text.to_owned(),
-    })
 }
 
 /// `index:` chooses where to search, so it must hold for the whole query.
@@ -58,13 +48,46 @@ enum Place {
 
 pub(crate) struct Parser<'a> {
     pub(crate) scan: Scanner<'a>,
+    pub(crate) signal: Signal,
     depth: usize,
     clauses: usize,
     pub(crate) regexes: usize,
     index: Option<(String, Range<usize>)>,
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
+    fn new(text: &'a str, signal: Signal) -> Parser<'a> {
+        Parser {
+            scan: Scanner { text, at: 0 },
+            signal,
+            depth: 0,
+            clauses: 0,
+            regexes: 0,
+            index: None,
+        }
+    }
+
+    fn query(mut self) -> Result<Query, QueryError> {
+        self.scan.skip_space();
+        let expr = if self.scan.peek().is_none() {
+            Expr::All
+        } else {
+            self.any(Place::Top, None)?
+        };
+        self.scan.skip_space();
+        if self.scan.peek().is_some() {
+            let at = self.scan.at;
+            return Err(self.error(at..at + 1, "closes nothing; remove it or add the `(`"));
+        }
+        Ok(Query {
+            expr,
+            index: self.index.map(|(name, _)| name),
+            signal: self.signal,
+            pipes: Vec::new(),
+            text: self.scan.text.to_owned(),
+        })
+    }
+
     /// `group`: the field of `field:( … )`, which bare words inside it belong to.
     fn any(&mut self, place: Place, group: Option<&Field>) -> Result<Expr, QueryError> {
         let mut branches = vec![self.all(place, group)?];
@@ -179,7 +202,7 @@ impl Parser<'_> {
             Some(name) if name == EXISTS => self.exists(from).map(Some),
             Some(name) => {
                 self.need_value(&name, from)?;
-                let field = Field::from_name(&name);
+                let field = self.field(&name, from)?;
                 if self.scan.peek() == Some('(') {
                     return self.group(Some(&field)).map(Some);
                 }
@@ -267,7 +290,26 @@ impl Parser<'_> {
                 "needs one field's name; write e.g. `_exists_:trace_id`",
             ));
         };
-        Ok(existence(Field::from_name(&name), span))
+        let field = self.field(&name, from)?;
+        Ok(existence(field, span))
+    }
+
+    /// The field of a name that stands from `from` to here.
+    pub(crate) fn field(&self, name: &str, from: usize) -> Result<Field, QueryError> {
+        let field = Field::from_name(name, self.signal);
+        let complaint = match (&field, self.signal) {
+            (Field::Level, Signal::Spans) => {
+                "asks for a level, which spans do not have; write `status:error`, or `attributes.level` for the attribute"
+            }
+            (Field::Attribute(_), Signal::Spans) if name == "events" => {
+                "names no value of a span's events; write `events.name`, or `events.` and an attribute"
+            }
+            (Field::Attribute(_), Signal::Spans) if name == "links" => {
+                "names no value of a span's links; write `links.trace_id` or `links.span_id`"
+            }
+            _ => return Ok(field),
+        };
+        Err(self.error(from..self.scan.at, complaint))
     }
 
     fn descend(&mut self, at: usize) -> Result<(), QueryError> {
@@ -297,9 +339,12 @@ impl Parser<'_> {
         if !self.scan.at_boundary() {
             return Ok(());
         }
-        let example = match Field::from_name(name) {
+        let example = match Field::from_name(name, self.signal) {
             Field::Level => "level:error".to_owned(),
             Field::Timestamp => "timestamp:>=2026-01-31".to_owned(),
+            Field::Span(SpanField::Duration) => "duration:>500ms".to_owned(),
+            Field::Span(SpanField::Status) => "status:error".to_owned(),
+            Field::Span(SpanField::Kind) => "kind:server".to_owned(),
             _ if name == EXISTS => "_exists_:trace_id".to_owned(),
             _ if name == INDEX => "index:logs".to_owned(),
             _ => format!("{name}:value"),

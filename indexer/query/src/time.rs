@@ -83,6 +83,14 @@ pub(crate) fn display(ns: i64) -> String {
     }
 }
 
+/// Without the digits of a second that are zero.
+pub(crate) fn shortest(ns: i64) -> String {
+    match Timestamp::from_nanosecond(ns.into()) {
+        Ok(time) => time.to_string(),
+        Err(_) => ns.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

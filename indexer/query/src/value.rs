@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::field::Field;
 use crate::number::Number;
+use crate::span_field::{self, SpanField};
 
 /// Under which key the index holds a field's values; attributes cannot collide with the rest.
 /// `None` for what is not indexed by value.
@@ -20,9 +21,19 @@ pub fn key(field: &Field) -> Option<Cow<'static, str>> {
         Field::Path => "path",
         Field::TraceId => "trace_id",
         Field::SpanId => "span_id",
+        Field::Span(own) => return Some(own.key()),
         Field::Attribute(path) => return Some(Cow::Owned(format!(".{path}"))),
         Field::Raw | Field::Body | Field::Timestamp | Field::Id => return None,
     }))
+}
+
+/// May the field's values stand further down than the field itself? Existence then looks at every
+/// key that continues this one after a dot.
+pub fn nests(field: &Field) -> bool {
+    matches!(
+        field,
+        Field::Attribute(_) | Field::Span(SpanField::Event(_))
+    )
 }
 
 /// Calls `found(key, folded text)` for every value of the event that a field can name.
@@ -46,11 +57,20 @@ pub fn visit(event: &Event, found: &mut impl FnMut(&str, &str)) {
     if let Some(id) = &event.span_id {
         found("span_id", &hex(id));
     }
+    let mut folded = |key: &str, value: &str| found(key, &fold(value));
+    if let Some(span) = &event.span {
+        span_field::visit(event, span, &mut folded);
+    }
     let mut key = String::with_capacity(64);
-    visit_object(&event.attributes, &mut key, found);
+    visit_object(&event.attributes, &mut key, &mut folded);
 }
 
-fn visit_object(object: &Map<String, Value>, key: &mut String, found: &mut impl FnMut(&str, &str)) {
+/// Texts are not folded; keys continue `key`.
+pub(crate) fn visit_object(
+    object: &Map<String, Value>,
+    key: &mut String,
+    found: &mut impl FnMut(&str, &str),
+) {
     for (name, value) in object {
         let length = key.len();
         key.push('.');
@@ -66,7 +86,7 @@ fn visit_value(value: &Value, key: &mut String, found: &mut impl FnMut(&str, &st
         Value::Array(items) => items.iter().for_each(|item| visit_value(item, key, found)),
         leaf => {
             if let Some(text) = leaf_text(leaf) {
-                found(key, &fold(&text));
+                found(key, &text);
             }
         }
     }
@@ -79,6 +99,18 @@ pub(crate) fn any_at(
     path: &str,
     below: bool,
     test: &mut impl FnMut(&str) -> bool,
+) -> bool {
+    any_leaf_at(object, path, below, &mut |leaf| {
+        leaf_text(leaf).is_some_and(|text| test(&text))
+    })
+}
+
+/// As [`any_at`], of the scalars themselves; null is none.
+pub(crate) fn any_leaf_at<'a>(
+    object: &'a Map<String, Value>,
+    path: &str,
+    below: bool,
+    test: &mut impl FnMut(&'a Value) -> bool,
 ) -> bool {
     object
         .iter()
@@ -96,19 +128,25 @@ pub(crate) fn any_at(
         })
 }
 
-fn any_step(value: &Value, path: &str, below: bool, test: &mut impl FnMut(&str) -> bool) -> bool {
+fn any_step<'a>(
+    value: &'a Value,
+    path: &str,
+    below: bool,
+    test: &mut impl FnMut(&'a Value) -> bool,
+) -> bool {
     match value {
-        Value::Object(object) => any_at(object, path, below, test),
+        Value::Object(object) => any_leaf_at(object, path, below, test),
         Value::Array(items) => items.iter().any(|item| any_step(item, path, below, test)),
         _ => false,
     }
 }
 
-fn any_leaf(value: &Value, below: bool, test: &mut impl FnMut(&str) -> bool) -> bool {
+fn any_leaf<'a>(value: &'a Value, below: bool, test: &mut impl FnMut(&'a Value) -> bool) -> bool {
     match value {
         Value::Array(items) => items.iter().any(|item| any_leaf(item, below, test)),
         Value::Object(object) => below && object.values().any(|value| any_leaf(value, below, test)),
-        leaf => leaf_text(leaf).is_some_and(|text| test(&text)),
+        Value::Null => false,
+        leaf => test(leaf),
     }
 }
 
