@@ -218,7 +218,7 @@ impl Running {
             match self.try_take_positions().await {
                 Ok(()) => break,
                 Err(error) if error.is_retriable() => {
-                    tracing::warn!(%error, retry_in = ?pause, "waiting for the queue");
+                    tracing::warn!(%error, retry_in = ?pause, "cannot find out where to go on in the queue yet");
                     if stop.run_until_cancelled(sleep(pause)).await.is_none() {
                         return Ok(false);
                     }

@@ -1,6 +1,6 @@
 //! What can go wrong in the indexer, by what the caller should do about it.
 
-use std::path::PathBuf;
+use std::{io::ErrorKind, path::PathBuf};
 
 /// A failed operation of the indexer.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +77,21 @@ impl Error {
             what,
             path: path.to_owned(),
             source,
+        }
+    }
+
+    /// Whether waiting may help before anything was served. A disk that fails otherwise than by being
+    /// full is then more likely a wrong path, a missing permission or a damaged split.
+    pub(crate) fn passes_at_start(&self) -> bool {
+        match self {
+            Error::Disk { source, .. } => {
+                matches!(
+                    source.kind(),
+                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::Interrupted
+                )
+            }
+            Error::Metastore(error) => error.is_retriable(),
+            _ => false,
         }
     }
 

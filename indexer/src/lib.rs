@@ -30,6 +30,7 @@ mod retention;
 pub mod schema;
 pub mod search;
 mod server;
+mod start;
 mod tables;
 mod tail;
 #[cfg(test)]
@@ -37,7 +38,6 @@ mod tests;
 
 use std::sync::Arc;
 
-use logboom_metastore::Database;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -50,11 +50,11 @@ pub use search::{SearchRequest, SearchResponse};
 
 use crate::{
     build::Builder, catalog::Catalog, consume::Indexing, hot::Mould, pipeline::Pipeline,
-    publish::Publisher, schema::Schema, server::Server, tail::Tail,
+    publish::Publisher, schema::Schema, server::Server, start::Taken, tail::Tail,
 };
 
 /// Runs the indexer until `stop`: what was published before is searchable at once, `ready` tells
-/// when. Whoever calls holds the lock of the data directory.
+/// when; a full disk delays it. Whoever calls holds the lock of the data directory.
 pub async fn run(
     config: Config,
     listener: TcpListener,
@@ -63,13 +63,17 @@ pub async fn run(
 ) -> Result<(), Error> {
     // Ending early must end our own tasks, not the caller's other parts.
     let stop = stop.child_token();
-    std::fs::create_dir_all(config.splits_dir())
-        .map_err(Error::disk("create", &config.splits_dir()))?;
-    let database = Database::open(config.metastore_path(), tables::MIGRATIONS).await?;
-    let epoch = tables::take_ownership(&database).await?;
     let mould = Mould::new(Schema::logs());
+    let Some(taken) = start::take_over(&config, &mould, &stop).await? else {
+        return Ok(());
+    };
+    let Taken {
+        database,
+        epoch,
+        splits,
+    } = taken;
     let catalog = Arc::new(Catalog::default());
-    catalog.load(recover::recover(&database, &config.splits_dir(), &mould).await?);
+    catalog.load(splits);
     let (tail, pipeline) = (Arc::new(Tail::new()), Arc::new(Pipeline::default()));
     let (published, published_seen) = watch::channel(Vec::new());
     let publisher = Publisher {

@@ -1,4 +1,4 @@
-//! Start: what a crash left behind is removed, what was published is opened.
+//! Recovery at start: what a crash left behind is removed, what was published is opened.
 //!
 //! Afterwards the rows and the folders in `splits/` agree, and every published split is open. The
 //! records that were only in memory are read again from the queue: the checkpoints never passed them.

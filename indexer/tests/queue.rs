@@ -10,6 +10,7 @@ use logboom_broker::Broker;
 use logboom_client::{ClientConfig, Producer};
 use logboom_event::{Context, Format, Origin, SourceId};
 use logboom_indexer::{Config, Remote, SearchRequest, SearchResponse};
+use logboom_metastore::Database;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -51,6 +52,15 @@ async fn queue(folder: &TempDir) -> (Part<logboom_broker::Error>, ClientConfig) 
 }
 
 async fn indexer(folder: &TempDir, queue: &ClientConfig) -> (Part<logboom_indexer::Error>, Remote) {
+    let (part, remote, told) = starting_indexer(folder, queue).await;
+    ready(told).await;
+    (part, remote)
+}
+
+async fn starting_indexer(
+    folder: &TempDir,
+    queue: &ClientConfig,
+) -> (Part<logboom_indexer::Error>, Remote, watch::Receiver<bool>) {
     let data_dir = folder.path().join("indexer");
     std::fs::create_dir_all(&data_dir).unwrap();
     let config = Config {
@@ -64,8 +74,7 @@ async fn indexer(folder: &TempDir, queue: &ClientConfig) -> (Part<logboom_indexe
     let (tell, told) = watch::channel(false);
     let stop = CancellationToken::new();
     let task = tokio::spawn(logboom_indexer::run(config, listener, tell, stop.clone()));
-    ready(told).await;
-    (Part { task, stop }, remote)
+    (Part { task, stop }, remote, told)
 }
 
 /// Sends lines `numbers` of one source and waits for the acks.
@@ -270,4 +279,43 @@ async fn a_live_tail_hears_what_matches_and_ends_with_the_indexer() {
     part.stop().await;
     assert!(tail.next().await.is_none_or(|item| item.is_err()));
     broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_metastore_that_another_program_holds_delays_the_start_and_does_not_end_it() {
+    let folder = TempDir::new().unwrap();
+    let (broker, queue) = queue(&folder).await;
+    let data_dir = folder.path().join("indexer");
+    std::fs::create_dir_all(&data_dir).unwrap();
+    let holder = Database::open(data_dir.join("metastore.db"), &[])
+        .await
+        .unwrap();
+    let held = holder.begin().await.unwrap();
+    let (part, remote, told) = starting_indexer(&folder, &queue).await;
+    // SQLite itself waits for ten seconds.
+    tokio::time::sleep(Duration::from_millis(11_500)).await;
+    assert!(!part.task.is_finished() && !*told.borrow());
+    drop(held);
+    ready(told).await;
+    found(&remote, "*", 0).await;
+    part.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_data_directory_that_cannot_be_one_ends_the_start_and_is_named() {
+    let folder = TempDir::new().unwrap();
+    let queue = ClientConfig {
+        bootstrap: "127.0.0.1:1".into(),
+        client_id: "test".into(),
+    };
+    std::fs::create_dir(folder.path().join("indexer")).unwrap();
+    std::fs::write(folder.path().join("indexer/splits"), "not a folder").unwrap();
+    let (part, ..) = starting_indexer(&folder, &queue).await;
+    let ended = tokio::time::timeout(Duration::from_secs(5), part.task).await;
+    let error = ended.unwrap().unwrap().unwrap_err().to_string();
+    assert!(
+        error.starts_with("cannot create `") && error.contains("/indexer/splits`: "),
+        "{error}"
+    );
 }
