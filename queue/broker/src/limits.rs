@@ -43,8 +43,13 @@ pub const FETCH_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Idle time after which a connection is closed (Kafka's `connections.max.idle.ms`).
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Time within which a frame must arrive in full once its length has been read.
+/// Time within which a frame must arrive in full once its length has been read. What a large frame (see
+/// [`SMALL_FRAME_BYTES_MAX`]) takes to get its share of memory does not count.
 pub const FRAME_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How far a large frame may fall behind an even pace over [`FRAME_TIMEOUT`], since it keeps memory from others: more
+/// than a retransmission or two take, and little to wait for who is next.
+pub const FRAME_GRACE: Duration = Duration::from_secs(5);
 
 /// Time within which an answer must be taken by the client.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -94,6 +99,7 @@ pub const OFFSETS_JOURNAL_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// thousand of 2^63 ids are skipped by a crash.
 pub const PRODUCER_ID_BLOCK: i64 = 1000;
 
-/// Frames up to this size do not count against `IN_FLIGHT_BYTES_MAX`: with `CONNECTIONS_MAX` they take 64 MiB at
+/// Frames up to this size, and so much of each larger one that waits for its share, do not count against
+/// `IN_FLIGHT_BYTES_MAX`: with `CONNECTIONS_MAX` they take 64 MiB at
 /// the very most, and heartbeats and commits pass while large frames wait for their turn.
 pub const SMALL_FRAME_BYTES_MAX: usize = 64 * 1024;

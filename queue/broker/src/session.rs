@@ -25,13 +25,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Call};
 use crate::limits::{
-    FRAME_TIMEOUT, IN_FLIGHT_BYTES_PER_CONNECTION_MAX, PIPELINED_REQUESTS_MAX,
-    SMALL_FRAME_BYTES_MAX, WRITE_TIMEOUT,
+    IN_FLIGHT_BYTES_PER_CONNECTION_MAX, PIPELINED_REQUESTS_MAX, SMALL_FRAME_BYTES_MAX,
+    WRITE_TIMEOUT,
 };
 use crate::metrics as names;
 use crate::node::{Node, Peer};
 use crate::wire::codec::{self, DecodeError, Decoded, EncodeError, Tag};
-use crate::wire::frame::{self, FrameError};
+use crate::wire::frame::{self, Body, FrameError};
 
 /// Enough for the small requests that make up most of the traffic; larger ones bypass it.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
@@ -47,8 +47,6 @@ pub(crate) enum SessionError {
     Encode(#[from] EncodeError),
     #[error("client sent nothing for `{0:?}`")]
     Idle(Duration),
-    #[error("client did not finish a request within `{FRAME_TIMEOUT:?}`")]
-    SlowRequest,
     #[error("client did not take an answer within `{WRITE_TIMEOUT:?}`")]
     SlowReader,
     #[error("write failed: {0}")]
@@ -60,11 +58,11 @@ impl SessionError {
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             SessionError::Frame(FrameError::Length { .. }) => "frame_length",
+            SessionError::Frame(FrameError::Slow { .. }) => "slow_request",
             SessionError::Frame(_) | SessionError::Write(_) => "network",
             SessionError::Decode(_) => "bad_request",
             SessionError::Encode(_) => "bad_answer",
             SessionError::Idle(_) => "idle",
-            SessionError::SlowRequest => "slow_request",
             SessionError::SlowReader => "slow_reader",
         }
     }
@@ -133,10 +131,7 @@ async fn read_requests(
             Ok(length) => length?,
         };
         let Some(length) = length else { return Ok(()) };
-        let memory = reserve(node, &budget, length).await;
-        let body = timeout(FRAME_TIMEOUT, frame::read_body(&mut reader, length))
-            .await
-            .map_err(|_| SessionError::SlowRequest)??;
+        let (body, memory) = read_body(node, &budget, &mut reader, length).await?;
         let decoded = codec::decode(body)?;
         if sender
             .send(Incoming {
@@ -151,8 +146,14 @@ async fn read_requests(
     }
 }
 
-/// A frame larger than the whole of the connection's share takes all of it and so comes alone.
-async fn reserve(node: &Node, of_connection: &Arc<Semaphore>, length: usize) -> Memory {
+/// A frame larger than the whole of the connection's share takes all of it and so comes alone. What all connections
+/// share is taken only for a frame of which something large has arrived: a length is quickly claimed.
+async fn read_body(
+    node: &Node,
+    of_connection: &Arc<Semaphore>,
+    reader: &mut (impl AsyncRead + Unpin),
+    length: usize,
+) -> Result<(Bytes, Memory), SessionError> {
     const NEVER_CLOSED: &str = "budgets are never closed";
     let share = length.min(IN_FLIGHT_BYTES_PER_CONNECTION_MAX) as u32;
     let of_connection = of_connection
@@ -160,6 +161,8 @@ async fn reserve(node: &Node, of_connection: &Arc<Semaphore>, length: usize) -> 
         .acquire_many_owned(share)
         .await
         .expect(NEVER_CLOSED);
+    let mut body = Body::new(length);
+    body.read_start(reader).await?;
     let of_node = if length <= SMALL_FRAME_BYTES_MAX {
         None
     } else {
@@ -171,10 +174,12 @@ async fn reserve(node: &Node, of_connection: &Arc<Semaphore>, length: usize) -> 
                 .expect(NEVER_CLOSED),
         )
     };
-    Memory {
+    let body = body.read_rest(reader).await?;
+    let memory = Memory {
         _of_connection: of_connection,
         _of_node: of_node,
-    }
+    };
+    Ok((body, memory))
 }
 
 /// An encoded answer, if there is to be one, and the budget that its content holds.
@@ -311,4 +316,49 @@ async fn write(
         .await
         .map_err(|_| SessionError::SlowReader)?
         .map_err(SessionError::Write)
+}
+
+#[cfg(test)]
+mod tests {
+    use logboom_disk::SimDisk;
+    use tokio::io::DuplexStream;
+
+    use super::*;
+    use crate::limits::{FRAME_BYTES_MAX, IN_FLIGHT_BYTES_MAX};
+    use crate::node::testing;
+
+    /// A client that claims the largest frame and sends so much of it, and its session.
+    async fn claim(
+        node: &Arc<Node>,
+        bytes: usize,
+    ) -> (
+        DuplexStream,
+        tokio::task::JoinHandle<Result<(), SessionError>>,
+    ) {
+        let (mut client, server) = tokio::io::duplex(1 << 16);
+        let (reader, writer) = tokio::io::split(server);
+        let stop = CancellationToken::new();
+        let session = serve(node.clone(), testing::peer(), reader, writer, stop);
+        let session = tokio::spawn(session);
+        let length = (FRAME_BYTES_MAX as u32).to_be_bytes();
+        client.write_all(&length).await.unwrap();
+        client.write_all(&vec![0; bytes]).await.unwrap();
+        // Time passes only when everybody waits.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        (client, session)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_frame_that_does_not_arrive_keeps_no_memory_from_others() {
+        let node = Arc::new(testing::node(SimDisk::new(0)));
+        let left = || node.frame_budget.available_permits();
+        let (_claims, _waits) = claim(&node, SMALL_FRAME_BYTES_MAX - 1).await;
+        assert_eq!(left(), IN_FLIGHT_BYTES_MAX);
+        let (_stalls, session) = claim(&node, 2 * SMALL_FRAME_BYTES_MAX).await;
+        assert_eq!(left(), IN_FLIGHT_BYTES_MAX - FRAME_BYTES_MAX);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(left(), IN_FLIGHT_BYTES_MAX);
+        let error = session.await.unwrap().unwrap_err();
+        assert_eq!(error.reason(), "slow_request");
+    }
 }

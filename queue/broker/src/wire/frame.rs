@@ -1,16 +1,16 @@
 //! Frames: a four-byte length, then that many bytes. Memory grows with the bytes that have arrived, never with
-//! the length that was claimed.
+//! the length that was claimed, and what is to be large has to keep arriving.
 
 use std::io;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::limits::{FRAME_GRACE, FRAME_TIMEOUT, SMALL_FRAME_BYTES_MAX};
 
 /// A request begins with key, version and correlation id.
 pub(crate) const FRAME_BYTES_MIN: usize = 8;
-
-/// Reserved at first for a frame that claims to be larger; doubled as its bytes arrive.
-const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Why no frame could be read.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,10 @@ pub(crate) enum FrameError {
     Length { length: i64, max: usize },
     #[error("connection ended within a frame")]
     Torn,
+    #[error(
+        "frame of `{length}` bytes stopped at `{arrived}`: it must arrive within `{FRAME_TIMEOUT:?}`, and a large one keep that pace"
+    )]
+    Slow { length: usize, arrived: usize },
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -47,27 +51,98 @@ pub(crate) async fn read_length(
     }
 }
 
-/// Reads the `length` bytes that follow.
-pub(crate) async fn read_body(
-    reader: &mut (impl AsyncRead + Unpin),
+/// What follows a length, as it arrives.
+pub(crate) struct Body {
     length: usize,
-) -> Result<Bytes, FrameError> {
-    let mut body = BytesMut::with_capacity(length.min(CHUNK_BYTES));
-    while body.len() < length {
-        if body.capacity() == body.len() {
-            body.reserve(body.len().min(length - body.len()));
-        }
-        let mut limited = (&mut *reader).take((length - body.len()) as u64);
-        if limited.read_buf(&mut body).await? == 0 {
-            return Err(FrameError::Torn);
+    bytes: BytesMut,
+}
+
+impl Body {
+    pub(crate) fn new(length: usize) -> Body {
+        Body {
+            length,
+            bytes: BytesMut::with_capacity(length.min(SMALL_FRAME_BYTES_MAX)),
         }
     }
-    Ok(body.freeze())
+
+    /// Reads a small frame whole, of a larger one as much. Nobody else's memory depends on it, so it may take its time.
+    pub(crate) async fn read_start(
+        &mut self,
+        reader: &mut (impl AsyncRead + Unpin),
+    ) -> Result<(), FrameError> {
+        let until = self.length.min(SMALL_FRAME_BYTES_MAX);
+        let reading = async {
+            while self.bytes.len() < until {
+                self.read_some(reader, until).await?;
+            }
+            Ok(())
+        };
+        match timeout(FRAME_TIMEOUT, reading).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(self.slow()),
+        }
+    }
+
+    /// Reads what [`Body::read_start`] has left, for which others may have to wait: at no time may it be further behind
+    /// than [`FRAME_GRACE`] on an even pace that ends at [`FRAME_TIMEOUT`].
+    pub(crate) async fn read_rest(
+        mut self,
+        reader: &mut (impl AsyncRead + Unpin),
+    ) -> Result<Bytes, FrameError> {
+        let begun = Instant::now();
+        let (start, length) = (self.bytes.len(), self.length);
+        while self.bytes.len() < length {
+            let arrived = (self.bytes.len() - start) as f64 / (length - start) as f64;
+            let due = begun + FRAME_GRACE + FRAME_TIMEOUT.mul_f64(arrived);
+            let due = due.min(begun + FRAME_TIMEOUT);
+            match timeout_at(due, self.read_some(reader, length)).await {
+                Ok(outcome) => outcome?,
+                Err(_) => return Err(self.slow()),
+            }
+        }
+        Ok(self.bytes.freeze())
+    }
+
+    async fn read_some(
+        &mut self,
+        reader: &mut (impl AsyncRead + Unpin),
+        until: usize,
+    ) -> Result<(), FrameError> {
+        let len = self.bytes.len();
+        if self.bytes.capacity() == len {
+            self.bytes.reserve(len.min(until - len));
+        }
+        let mut limited = reader.take((until - len) as u64);
+        match limited.read_buf(&mut self.bytes).await? {
+            0 => Err(FrameError::Torn),
+            _ => Ok(()),
+        }
+    }
+
+    fn slow(&self) -> FrameError {
+        FrameError::Slow {
+            length: self.length,
+            arrived: self.bytes.len(),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
+
+    async fn read_body(
+        reader: &mut (impl AsyncRead + Unpin),
+        length: usize,
+    ) -> Result<Bytes, FrameError> {
+        let mut body = Body::new(length);
+        body.read_start(reader).await?;
+        body.read_rest(reader).await
+    }
 
     #[tokio::test]
     async fn lengths_outside_the_bounds_are_refused_before_anything_is_read() {
@@ -102,5 +177,49 @@ mod tests {
         let mut input = &with_more[..];
         assert_eq!(read_body(&mut input, sent.len()).await.unwrap(), sent);
         assert_eq!(input, [9; 10]);
+    }
+
+    /// Reads a body of a start and twenty more pieces, each sent after a pause; returns when it was given up, if so.
+    async fn read_in_pieces(pauses: [u64; 21]) -> Option<u64> {
+        const PIECE: usize = 1 << 16;
+        let (mut client, mut server) = tokio::io::duplex(PIECE);
+        let begun = Instant::now();
+        let sending = async {
+            for seconds in pauses {
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                // The other side may have given up.
+                let _sent = client.write_all(&[1; PIECE]).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = sending => None,
+            outcome = read_body(&mut server, SMALL_FRAME_BYTES_MAX + 20 * PIECE) => match outcome {
+                Ok(body) => {
+                    assert_eq!(body.len(), SMALL_FRAME_BYTES_MAX + 20 * PIECE);
+                    None
+                }
+                Err(FrameError::Slow { .. }) => Some(begun.elapsed().as_secs()),
+                Err(error) => panic!("{error}"),
+            },
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_frame_is_given_up_as_soon_as_it_falls_behind() {
+        let pauses = |start, stall_at, stall, other| {
+            let mut pauses = [other; 21];
+            pauses[0] = start;
+            pauses[stall_at] = stall;
+            pauses
+        };
+        // The start may take as long as a small frame; an even pace will do, and what is ahead may rest.
+        assert_eq!(read_in_pieces(pauses(59, 1, 2, 2)).await, None);
+        assert_eq!(read_in_pieces(pauses(0, 11, 30, 0)).await, None);
+        // Nothing after the start; half the pace; a long stop.
+        assert_eq!(read_in_pieces(pauses(0, 1, 1000, 0)).await, Some(5));
+        assert_eq!(read_in_pieces(pauses(0, 1, 6, 6)).await, Some(5));
+        assert_eq!(read_in_pieces(pauses(0, 1, 4, 4)).await, Some(11));
+        assert_eq!(read_in_pieces(pauses(0, 11, 36, 0)).await, Some(35));
     }
 }
