@@ -5,7 +5,16 @@ use std::{borrow::Cow, ops::Range};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::{format::Format, level::Level, parse, record::Record, span::Span, time::Clock};
+use crate::{
+    events::{self, Events},
+    format::Format,
+    level::Level,
+    otlp::Signal,
+    parse,
+    record::Record,
+    span::Span,
+    time::Clock,
+};
 
 /// One log entry or span, modelled on OpenTelemetry's.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,7 +26,8 @@ pub struct Event {
     pub service: Option<String>,
     pub host: Option<String>,
     pub path: Option<String>,
-    /// The line byte for byte; shares the record's memory.
+    /// The line byte for byte; shares the record's memory. Of an OTLP log its body's text, of a span
+    /// its name and a line each for its status and exceptions.
     pub raw: Bytes,
     pub body: Body,
     /// Typed; nested objects stay nested. At most [`crate::limits::ATTRIBUTES_MAX`] entries.
@@ -26,7 +36,7 @@ pub struct Event {
     pub span_id: Option<[u8; 8]>,
     /// Present when the event is a span: its time is the span's start, its message the operation's name.
     pub span: Option<Box<Span>>,
-    /// A format was asked for and the line did not fit it.
+    /// A format was asked for and the line did not fit it, or the record is no OTLP request.
     pub parse_failed: bool,
     /// The line's length in its file, when only its beginning was shipped.
     pub truncated_from: Option<u64>,
@@ -54,7 +64,47 @@ impl Event {
     ///
     /// What the line says of host and service is closer to the event than what the agent was told, except
     /// that a service the user named outranks the program that merely wrote a syslog line.
+    ///
+    /// Of an OTLP request this is the first item: meant for the records that [`Event::all`] gives, which have one.
     pub fn parse(record: &Record) -> Event {
+        match Signal::of(record.encoding) {
+            Some(signal) => events::first(record, signal).unwrap_or_else(|| Event::bare(record)),
+            None => Event::of_line(record),
+        }
+    }
+
+    /// All events of a record in their order, each with the record that it alone would be.
+    ///
+    /// [`Event::parse`] of that record gives the event again, so it is what to store. A line is one event; a request
+    /// without items none, and bytes that are no request one that is `parse_failed`.
+    pub fn all(record: Record) -> Events {
+        Events::new(record)
+    }
+
+    /// The event of bytes that nothing is known of.
+    pub(crate) fn bare(record: &Record) -> Event {
+        let arrival_ns = record.timestamp_ms.saturating_mul(1_000_000);
+        Event {
+            timestamp_ns: arrival_ns,
+            arrival_ns,
+            timestamp_from: TimestampFrom::Arrival,
+            level: None,
+            service: None,
+            host: None,
+            path: None,
+            raw: record.value.clone(),
+            body: Body::Raw(0..record.value.len()),
+            attributes: Map::new(),
+            trace_id: None,
+            span_id: None,
+            span: None,
+            parse_failed: true,
+            truncated_from: None,
+            continues: false,
+        }
+    }
+
+    fn of_line(record: &Record) -> Event {
         let arrival_ns = record.timestamp_ms.saturating_mul(1_000_000);
         let origin = record.origin.as_ref();
         let context = origin.map(|origin| &*origin.context);

@@ -1,4 +1,4 @@
-//! Fixed-width hex, as ids are written in headers and in people's log lines.
+//! Hex, as ids are written in headers, in OTLP/JSON and in people's log lines.
 
 /// The bytes of exactly `2 * N` hex digits of either case.
 pub(crate) fn decode<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
@@ -10,6 +10,24 @@ pub(crate) fn decode<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
         *byte = digit(pair[0])? << 4 | digit(pair[1])?;
     }
     Some(bytes)
+}
+
+/// The bytes of any even number of hex digits.
+pub(crate) fn decode_any(text: &[u8]) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) {
+        return None;
+    }
+    let pairs = text.chunks_exact(2);
+    pairs
+        .map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?))
+        .collect()
+}
+
+/// Two digits a byte, in lower case.
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let digits = nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16));
+    digits.collect()
 }
 
 fn digit(byte: u8) -> Option<u8> {

@@ -1,4 +1,4 @@
-//! What a log line becomes: the event model, the queue's record, and the way from one to the other.
+//! What a log line or span becomes: the event model, the queue's record, and the way from one to the other.
 //!
 //! This is a leaf crate without I/O, shared by agent, indexer, alerting and the tests' oracle.
 //! Its promise is that [`Event::parse`] is total and a function of the record alone: no wall
@@ -11,12 +11,14 @@
 mod cursor;
 mod error;
 mod event;
+mod events;
 mod format;
 mod header;
 mod hex;
 mod id;
 mod level;
 pub mod limits;
+pub mod otlp;
 mod parse;
 mod record;
 mod source;
@@ -26,6 +28,7 @@ pub mod token;
 
 pub use error::{FormatError, IdError, LevelError, OriginError};
 pub use event::{Body, Event, TimestampFrom};
+pub use events::Events;
 pub use format::{Format, NamedRegex};
 pub use header::{ContextCache, origin_from_headers};
 pub use id::EventId;

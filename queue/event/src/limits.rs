@@ -29,3 +29,37 @@ pub const CONTEXT_CACHE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Longest name of a thread, logger, program or node that is taken for one. The samples' longest, a
 /// Hadoop thread, has 170 bytes; the bound keeps the search for a bracket's end off long messages.
 pub const NAME_BYTES_MAX: usize = 256;
+
+/// Longest OTLP request that is looked at. A receiver or broker refuses far smaller ones; this keeps 32-bit lengths of
+/// items right whoever calls.
+pub const OTLP_REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Log records or spans of one OTLP request. Real ones take 100 bytes and more, and collectors send 8,192 at a time;
+/// an empty one takes 2, and 4 MiB of those would be two million events.
+pub const OTLP_ITEMS_MAX: usize = 100_000;
+
+/// Messages below a log record or span that are looked into. A level of an attribute is three of them
+/// (list, pair, value), and [`ATTRIBUTE_DEPTH_MAX`] levels lie below an event or link: 16 × 3 + 4, rounded up.
+pub const OTLP_DEPTH_MAX: usize = 64;
+
+/// Bytes by which cutting a request into its items may make it longer, because each repeats its resource and
+/// scope: 64 MiB are 8,192 items of 8 KiB; SDKs write 1 KiB. Beyond it, whole attributes are dropped and counted.
+pub const OTLP_SHARED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Shared bytes that every item keeps however many there are: names and what a resource mostly has.
+/// 1 KiB × [`OTLP_ITEMS_MAX`] = 100 MiB.
+pub const OTLP_SHARED_BYTES_MIN: usize = 1024;
+
+/// Of [`ATTRIBUTES_MAX`], how many a resource and scope may take together. Detectors of hosts, containers and clouds
+/// together write some 60, and a command line's arguments are entries too.
+pub const OTLP_SHARED_ATTRIBUTES_MAX: usize = 250;
+
+/// Events kept of one span; SDKs stop at 128 unless told otherwise.
+pub const SPAN_EVENTS_MAX: usize = 1_000;
+
+/// Links kept of one span; SDKs stop at 128 unless told otherwise. A batch consumer links each message.
+pub const SPAN_LINKS_MAX: usize = 1_000;
+
+/// Entries kept of the attributes of all events of a span, of those of its links, and of a structured body: at some
+/// 100 bytes each, 1 MiB of empty elements is held to the same size in memory.
+pub const OTLP_NESTED_ENTRIES_MAX: usize = 10_000;

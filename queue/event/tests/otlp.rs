@@ -1,0 +1,332 @@
+//! What OTLP requests become, field by field.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use logboom_event::{
+    Body, Encoding, Event, Level, Record, SpanKind, SpanStatus, TimestampFrom, limits,
+    otlp::{self, OtlpError, Request, Signal},
+};
+use serde_json::{Value, json};
+
+const ARRIVAL_MS: i64 = 1_767_225_600_000;
+
+fn record(encoding: Encoding, value: Bytes) -> Record {
+    Record {
+        topic: Arc::from("otlp"),
+        partition: 3,
+        offset: 7,
+        timestamp_ms: ARRIVAL_MS,
+        encoding,
+        key: None,
+        value,
+        origin: None,
+        headers: vec![("tenant".into(), Bytes::from_static(b"a"))],
+    }
+}
+
+fn request(signal: Signal, body: &Value) -> Request {
+    Request::from_json(signal, &serde_json::to_vec(body).unwrap()).unwrap()
+}
+
+/// The events of a request; each is the same when it is rebuilt from its own record.
+fn events(signal: Signal, body: &Value) -> Vec<Event> {
+    let record = record(signal.encoding(), request(signal, body).body().clone());
+    let events = Event::all(record.clone()).map(|(alone, event)| {
+        assert_eq!(Event::parse(&alone), event);
+        let rest = (
+            &alone.topic,
+            alone.partition,
+            alone.offset,
+            alone.encoding,
+            &alone.headers,
+        );
+        assert_eq!(
+            rest,
+            (&record.topic, 3, 7, record.encoding, &record.headers)
+        );
+        let again: Vec<_> = Event::all(alone.clone()).collect();
+        assert_eq!(again, [(alone, event.clone())]);
+        event
+    });
+    events.collect()
+}
+
+fn text(key: &str, value: &str) -> Value {
+    json!({"key": key, "value": {"stringValue": value}})
+}
+
+fn spans_of(spans: Value) -> Value {
+    json!({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
+}
+
+fn logs_of(logs: Value) -> Value {
+    json!({"resourceLogs": [{"scopeLogs": [{"logRecords": logs}]}]})
+}
+
+#[test]
+fn a_span_becomes_an_event_with_all_it_says() {
+    let body = json!({"resourceSpans": [{
+        "resource": {"attributes": [text("service.name", "cart"), text("host.name", "web-1"), text("k8s.pod", "p")]},
+        "schemaUrl": "https://example.org/1",
+        "scopeSpans": [{"scope": {"name": "lib", "version": "1.2", "attributes": [text("s", "t")]}, "spans": [{
+            "traceId": "5B8EFFF798038103D269B633813FC60C", "spanId": "eee19b7ec3c1b174", "parentSpanId": "eee19b7ec3c1b173",
+            "traceState": "a=b", "name": "GET /cart", "kind": 2,
+            "startTimeUnixNano": "1700000000000000001", "endTimeUnixNano": 1_700_000_000_250_000_001_u64,
+            "attributes": [text("http.method", "GET"), {"key": "n", "value": {"intValue": "9007199254740993"}}],
+            "droppedEventsCount": 4,
+            "events": [{"timeUnixNano": "1700000000100000000", "name": "exception", "attributes": [
+                text("exception.type", "IoError"), text("exception.message", "disk full")]}, {"name": "untimed"}],
+            "links": [{"traceId": "5b8efff798038103d269b633813fc60d", "spanId": "eee19b7ec3c1b175", "attributes": [text("l", "m")]}],
+            "status": {"code": 2, "message": "it broke"},
+        }]}],
+    }]});
+    let events = events(Signal::Spans, &body);
+    let [event] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(event.timestamp_ns, 1_700_000_000_000_000_001);
+    assert_eq!(event.timestamp_from, TimestampFrom::Line);
+    assert_eq!(event.arrival_ns, ARRIVAL_MS * 1_000_000);
+    assert_eq!(event.service.as_deref(), Some("cart"));
+    assert_eq!(event.host.as_deref(), Some("web-1"));
+    assert_eq!(event.raw, "GET /cart\nit broke\nIoError: disk full");
+    assert_eq!(event.body, Body::Raw(0..9));
+    assert_eq!((event.level, event.parse_failed), (None, false));
+    assert_eq!(event.trace_id.unwrap()[..2], [0x5b, 0x8e]);
+    assert_eq!(
+        event.span_id,
+        Some([0xee, 0xe1, 0x9b, 0x7e, 0xc3, 0xc1, 0xb1, 0x74])
+    );
+    assert_eq!(
+        Value::Object(event.attributes.clone()),
+        json!({
+            "http.method": "GET",
+            "n": 9_007_199_254_740_993_i64,
+            "otel.dropped_events_count": 4,
+            "resource": {"service.name": "cart", "host.name": "web-1", "k8s.pod": "p"},
+            "scope": {"name": "lib", "version": "1.2", "attributes": {"s": "t"}},
+        })
+    );
+    let span = event.span.as_ref().unwrap();
+    assert_eq!(span.parent_span_id.unwrap()[7], 0x73);
+    assert_eq!(span.trace_state.as_deref(), Some("a=b"));
+    assert_eq!(
+        (span.kind, span.duration_ns),
+        (SpanKind::Server, 250_000_000)
+    );
+    assert_eq!(
+        span.status,
+        SpanStatus::Error {
+            message: "it broke".into()
+        }
+    );
+    assert_eq!(
+        (span.events[0].time_ns, &*span.events[0].name),
+        (1_700_000_000_100_000_000, "exception")
+    );
+    assert_eq!(span.events[0].attributes["exception.type"], "IoError");
+    assert_eq!(
+        span.events[1].time_ns, event.timestamp_ns,
+        "an event without a time has the span's"
+    );
+    assert_eq!(span.links[0].trace_id[15], 0x0d);
+    assert_eq!(span.links[0].attributes["l"], "m");
+}
+
+#[test]
+fn lines_are_one_event_and_not_copied() {
+    let line = record(Encoding::Line, Bytes::from_static(b"ERROR x"));
+    let all: Vec<_> = Event::all(line.clone()).collect();
+    assert_eq!(all, [(line.clone(), Event::parse(&line))]);
+    assert_eq!(all[0].0.value.as_ptr(), line.value.as_ptr());
+}
+
+#[test]
+fn a_log_becomes_an_event_with_all_it_says() {
+    let body = json!({"resourceLogs": [{
+        "resource": {"attributes": [text("service.name", "cart")]},
+        "scopeLogs": [{"scope": {"name": "log4j"}, "logRecords": [{
+            "timeUnixNano": "1700000000000000001", "observedTimeUnixNano": "1700000000000000002",
+            "severityNumber": 18, "severityText": "ERROR", "body": {"stringValue": "disk full"},
+            "attributes": [text("log.file.path", "/var/log/x"), text("user", "u-17")],
+            "traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174",
+            "eventName": "app.crash", "droppedAttributesCount": 1, "flags": 1,
+        }]}],
+    }]});
+    let events = events(Signal::Logs, &body);
+    let [event] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(
+        (event.timestamp_ns, event.timestamp_from),
+        (1_700_000_000_000_000_001, TimestampFrom::Line)
+    );
+    assert_eq!(event.level, Some(Level::Error));
+    assert_eq!(
+        (event.body(), event.raw_text()),
+        ("disk full".into(), "disk full".into())
+    );
+    assert_eq!(event.service.as_deref(), Some("cart"));
+    assert_eq!(event.path.as_deref(), Some("/var/log/x"));
+    assert!(event.trace_id.is_some() && event.span_id.is_some() && event.span.is_none());
+    assert_eq!(
+        Value::Object(event.attributes.clone()),
+        json!({
+            "log.file.path": "/var/log/x", "user": "u-17", "event_name": "app.crash", "severity_number": 18,
+            "otel.dropped_attributes_count": 1, "resource": {"service.name": "cart"}, "scope": {"name": "log4j"},
+        })
+    );
+}
+
+#[test]
+fn a_log_takes_the_best_time_and_level_that_it_has() {
+    let observed = "1700000000000000002";
+    let cases = [
+        (
+            json!({"timeUnixNano": "0", "observedTimeUnixNano": observed}),
+            1_700_000_000_000_000_002,
+            TimestampFrom::Line,
+        ),
+        (
+            json!({"timeUnixNano": "9223372036854775808", "observedTimeUnixNano": observed}),
+            1_700_000_000_000_000_002,
+            TimestampFrom::Line,
+        ),
+        (
+            json!({"timeUnixNano": "9223372036854775807"}),
+            i64::MAX,
+            TimestampFrom::Line,
+        ),
+        (
+            json!({"observedTimeUnixNano": u64::MAX.to_string()}),
+            ARRIVAL_MS * 1_000_000,
+            TimestampFrom::Arrival,
+        ),
+        (json!({}), ARRIVAL_MS * 1_000_000, TimestampFrom::Arrival),
+    ];
+    for (log, time, from) in cases {
+        let event = &events(Signal::Logs, &logs_of(json!([log])))[0];
+        assert_eq!(
+            (event.timestamp_ns, event.timestamp_from),
+            (time, from),
+            "{log}"
+        );
+    }
+    let cases = [
+        (json!({"severityNumber": 1}), Some(Level::Trace), json!({})),
+        (
+            json!({"severityNumber": 9, "severityText": "Info"}),
+            Some(Level::Info),
+            json!({}),
+        ),
+        (
+            json!({"severityNumber": 13, "severityText": "Achtung"}),
+            Some(Level::Warn),
+            json!({"severity_text": "Achtung"}),
+        ),
+        (
+            json!({"severityText": "SEVERE"}),
+            Some(Level::Error),
+            json!({"severity_text": "SEVERE"}),
+        ),
+        (
+            json!({"severityNumber": 25, "severityText": "?"}),
+            None,
+            json!({"severity_text": "?", "severity_number": 25}),
+        ),
+        (
+            json!({"severityNumber": -1, "severityText": "fatal"}),
+            Some(Level::Fatal),
+            json!({"severity_number": -1}),
+        ),
+    ];
+    for (log, level, attributes) in cases {
+        let event = &events(Signal::Logs, &logs_of(json!([log])))[0];
+        assert_eq!(event.level, level, "{log}");
+        assert_eq!(Value::Object(event.attributes.clone()), attributes, "{log}");
+    }
+}
+
+#[test]
+fn what_is_no_request_is_one_event_kept_whole() {
+    for value in [&b"not protobuf"[..], &[0x0a, 0xff, 0xff, 0x7f], &[0x0a]] {
+        let record = record(Encoding::OtlpSpans, Bytes::copy_from_slice(value));
+        let all: Vec<_> = Event::all(record.clone()).collect();
+        let [(alone, event)] = &all[..] else {
+            panic!("{all:?}")
+        };
+        assert_eq!((alone, event), (&record, &Event::parse(&record)));
+        assert!(event.parse_failed && event.span.is_none());
+        assert_eq!(
+            (&event.raw, event.timestamp_from),
+            (&record.value, TimestampFrom::Arrival)
+        );
+    }
+    assert_eq!(
+        Event::all(record(Encoding::OtlpLogs, Bytes::new())).count(),
+        0
+    );
+    let too_many = spans_of(json!(vec![json!({}); limits::OTLP_ITEMS_MAX + 1]));
+    let error =
+        Request::from_json(Signal::Spans, &serde_json::to_vec(&too_many).unwrap()).unwrap_err();
+    assert_eq!(error, OtlpError::TooManyItems);
+    assert!(
+        error.to_string().contains("more than 100000 items"),
+        "{error}"
+    );
+}
+
+#[test]
+fn items_are_packed_into_requests_that_fit() {
+    let span = |n: usize| json!({"name": "x".repeat(n), "traceId": format!("{n:032x}")});
+    let resource = |name: &str| json!({"attributes": [text("service.name", name)]});
+    let body = json!({"resourceSpans": [
+        {"resource": resource("a"), "scopeSpans": [
+            {"scope": {"name": "s"}, "spans": [span(1), span(2)]}, {"spans": []}, {"scope": {"name": "t"}, "spans": [span(300)]}]},
+        {"resource": resource("b"), "scopeSpans": [{"spans": [span(4), span(5)]}]},
+    ]});
+    let request = request(Signal::Spans, &body);
+    assert_eq!(
+        request
+            .items()
+            .map(|item| item.trace_id().unwrap()[15])
+            .collect::<Vec<_>>(),
+        [1, 2, 44, 4, 5]
+    );
+    let all = otlp::pack(request.items(), usize::MAX);
+    assert_eq!((all.len(), all[0].items), (1, 5));
+    let names = |value: &Bytes| -> Vec<usize> {
+        Event::all(record(Encoding::OtlpSpans, value.clone()))
+            .map(|(_, event)| event.raw.len())
+            .collect()
+    };
+    assert_eq!(names(&all[0].value), [1, 2, 300, 4, 5]);
+    for max in [0, 60, 120, 130, 200, 400, 500] {
+        let packed = otlp::pack(request.items(), max);
+        let lengths: Vec<_> = packed
+            .iter()
+            .flat_map(|packed| names(&packed.value))
+            .collect();
+        assert_eq!(lengths, [1, 2, 300, 4, 5], "{max}");
+        for (number, one) in packed.iter().enumerate() {
+            assert!(one.value.len() <= max || one.items == 1, "{max}");
+            if let Some(next) = packed.get(number + 1) {
+                let (from, n) = (
+                    packed[..number].iter().map(|p| p.items).sum::<usize>(),
+                    one.items + 1,
+                );
+                let together = otlp::pack(request.items().skip(from).take(n), usize::MAX);
+                assert!(
+                    together[0].value.len() > max,
+                    "{max}: {next:?} begins too early"
+                );
+            }
+        }
+    }
+    for item in request.items() {
+        assert_eq!(item.alone().len(), item.alone_len());
+        assert_eq!(otlp::pack([item], 0)[0].value, item.alone());
+    }
+}
