@@ -22,6 +22,7 @@ use crate::content::Place;
 use crate::error::Error;
 use crate::identity::{Guard, Head};
 use crate::limits;
+use crate::trail::{Mark, Trail};
 
 /// The durable part of a source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +48,9 @@ pub(crate) struct Saved {
     pub(crate) guard: Guard,
     /// Records `[off, end)` whose end was set by idleness, above `acked`.
     pub(crate) framed: Vec<(u64, u64)>,
+    /// Has its own entries.
+    #[serde(skip)]
+    pub(crate) trail: Trail,
 }
 
 /// What a source is doing.
@@ -54,11 +58,13 @@ pub(crate) struct Saved {
 pub(crate) enum Stage {
     /// It has a file.
     Bound,
-    /// Its file was truncated, replaced or deleted; a copy with the rest may turn up. `size` is how
-    /// long the content was known to be.
+    /// Its file is gone; a copy with the rest may turn up. `size` is how long the content was known
+    /// to be.
     Orphan { since_ms: u64, size: u64 },
     /// Done; remembered to recognise copies.
     Closed { at_ms: u64 },
+    /// Like `Orphan`, and its file is still there, but with other content.
+    Replaced { since_ms: u64, size: u64 },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -68,7 +74,7 @@ enum Entry {
         id: [u8; 16],
         machine: u64,
     },
-    Source(Saved),
+    Source(Box<Saved>),
     Acked {
         id: SourceId,
         acked: u64,
@@ -87,6 +93,16 @@ enum Entry {
     /// this entry have none; in them, sources say that there was a walk.
     FirstWalk {
         done: bool,
+    },
+    /// Places that a source has been at, besides those that `Acked` tells.
+    Marks {
+        id: SourceId,
+        marks: Vec<Mark>,
+    },
+    /// A copy of a source was seen, of this length.
+    Copied {
+        id: SourceId,
+        copy: Mark,
     },
 }
 
@@ -124,8 +140,15 @@ impl Checkpoints {
             })?;
             match entry {
                 Entry::Agent { id, machine } => agent = Some((id, machine)),
-                Entry::Source(saved) => {
-                    sources.insert(saved.id, saved);
+                Entry::Source(mut saved) => {
+                    if let Some(before) = sources.remove(&saved.id) {
+                        saved.trail = before.trail;
+                    }
+                    saved.trail.mark((saved.acked, saved.guard));
+                    if matches!(saved.stage, Stage::Closed { .. }) {
+                        saved.trail.forget_marks();
+                    }
+                    sources.insert(saved.id, *saved);
                 }
                 Entry::Acked {
                     id,
@@ -136,6 +159,8 @@ impl Checkpoints {
                     if let Some(source) = sources.get_mut(&id) {
                         source.framed.retain(|&(_, end)| end > acked);
                         (source.acked, source.prev, source.guard) = (acked, prev, guard);
+                        source.trail.mark((acked, guard));
+                        source.trail.note(acked);
                     }
                 }
                 Entry::Framed { id, off, end } => {
@@ -145,6 +170,16 @@ impl Checkpoints {
                 }
                 Entry::Forgotten { id } => {
                     sources.remove(&id);
+                }
+                Entry::Marks { id, marks } => {
+                    if let Some(source) = sources.get_mut(&id) {
+                        marks.into_iter().for_each(|mark| source.trail.mark(mark));
+                    }
+                }
+                Entry::Copied { id, copy } => {
+                    if let Some(source) = sources.get_mut(&id) {
+                        source.trail.copied(copy);
+                    }
                 }
                 Entry::FirstWalk { done } => walked = Some(done),
             }
@@ -180,10 +215,18 @@ impl Checkpoints {
     /// A source that is new or changed in anything but its progress. `before_records`: durable before
     /// the next record is sent. `false`: the disk is full, nothing was written, try again later.
     pub(crate) fn save(&mut self, source: &Saved, before_records: bool) -> Result<bool, Error> {
-        self.append(&Entry::Source(source.clone()), before_records)
+        self.append(&Entry::Source(Box::new(source.clone())), before_records)
     }
 
-    pub(crate) fn acked(&mut self, source: &Saved) -> Result<bool, Error> {
+    pub(crate) fn acked(&mut self, source: &mut Saved) -> Result<bool, Error> {
+        let marks = source.trail.unnoted(source.acked);
+        if !marks.is_empty() {
+            let id = source.id;
+            if !self.append(&Entry::Marks { id, marks }, false)? {
+                return Ok(false);
+            }
+        }
+        source.trail.note(source.acked);
         let Saved {
             id,
             acked,
@@ -204,6 +247,23 @@ impl Checkpoints {
 
     pub(crate) fn framed(&mut self, id: SourceId, off: u64, end: u64) -> Result<bool, Error> {
         self.append(&Entry::Framed { id, off, end }, true)
+    }
+
+    /// Notes a copy that was seen of `source`. If this cannot be written, it is found out again.
+    pub(crate) fn copied(&mut self, source: &mut Saved, copy: Mark) -> Result<(), Error> {
+        let id = source.id;
+        if source.trail.copied(copy) {
+            self.append(&Entry::Copied { id, copy }, false)?;
+        }
+        Ok(())
+    }
+
+    /// All of a source's trail, which goes on under a new id.
+    pub(crate) fn trail(&mut self, source: &Saved) -> Result<(), Error> {
+        for entry in trail(source) {
+            self.append(&entry, false)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn forget(&mut self, id: SourceId) -> Result<bool, Error> {
@@ -243,8 +303,8 @@ impl Checkpoints {
         &mut self,
         sources: impl ExactSizeIterator<Item = &'a Saved>,
     ) -> Result<(), Error> {
-        // A saved source is at most its head and two paths: 1.5 KiB is the usual worst.
-        let snapshot_bytes = sources.len() as u64 * 1536;
+        // A saved source is at most its head, two paths and its trail: 2 KiB is the usual worst.
+        let snapshot_bytes = sources.len() as u64 * 2048;
         if self.journal.bytes() > limits::JOURNAL_COMPACT_BYTES.max(4 * snapshot_bytes) {
             self.compact(sources)?;
         }
@@ -257,7 +317,12 @@ impl Checkpoints {
             machine: self.machine,
         });
         let walk = encode(&Entry::FirstWalk { done: self.walked });
-        let sources = sources.map(|source| encode(&Entry::Source(source.clone())));
+        let sources = sources.flat_map(|source| {
+            let entry = Entry::Source(Box::new(source.clone()));
+            std::iter::once(entry)
+                .chain(trail(source))
+                .map(|entry| encode(&entry))
+        });
         match self
             .journal
             .compact([agent, walk].into_iter().chain(sources))
@@ -291,6 +356,18 @@ impl Checkpoints {
         }
         self.full = true;
     }
+}
+
+/// What the entry of a source leaves out.
+fn trail(source: &Saved) -> impl Iterator<Item = Entry> + use<> {
+    let (id, marks) = (source.id, source.trail.marks().to_vec());
+    let copies = source.trail.copies().to_vec();
+    let marks = (!marks.is_empty()).then_some(Entry::Marks { id, marks });
+    marks.into_iter().chain(
+        copies
+            .into_iter()
+            .map(move |copy| Entry::Copied { id, copy }),
+    )
 }
 
 fn encode(entry: &Entry) -> Vec<u8> {
@@ -342,6 +419,7 @@ mod tests {
             prev: 0,
             guard: Guard::default(),
             framed: Vec::new(),
+            trail: Trail::default(),
         }
     }
 
@@ -361,7 +439,7 @@ mod tests {
         checkpoints.framed(first.id, 20, 30).unwrap();
         checkpoints.sync_before_records().unwrap();
         (first.acked, first.prev) = (20, 19);
-        checkpoints.acked(&first).unwrap();
+        checkpoints.acked(&mut first).unwrap();
         checkpoints.sync().unwrap();
         drop(checkpoints);
         disk.crash();
@@ -391,6 +469,40 @@ mod tests {
             ..original
         };
         assert_eq!(sources, vec![expected]);
+    }
+
+    #[test]
+    fn the_trail_of_a_source_survives_a_crash_and_compaction() {
+        let disk = Arc::new(SimDisk::new(1));
+        let (mut checkpoints, _) = open(&disk, 1);
+        let mut source = saved(1);
+        checkpoints.save(&source, true).unwrap();
+        let guard = |offset: u64| Guard::of(&offset.to_le_bytes().repeat(128), offset);
+        for offset in (2_000..40_000).step_by(1_000) {
+            source.trail.mark((offset, guard(offset)));
+            if offset % 3 == 0 {
+                (source.acked, source.guard) = (offset, guard(offset));
+                checkpoints.acked(&mut source).unwrap();
+            }
+        }
+        checkpoints.copied(&mut source, (1_500, guard(1))).unwrap();
+        checkpoints.sync().unwrap();
+        for _ in 0..2 {
+            drop(checkpoints);
+            disk.crash();
+            let opened = open(&disk, 1);
+            checkpoints = opened.0;
+            assert_eq!(opened.1[0].trail.marks(), source.trail.marks());
+            assert_eq!(opened.1[0].trail.copies(), [(1_500, guard(1))]);
+            checkpoints.compact(opened.1.iter()).unwrap();
+        }
+        // What ended long ago keeps its copies alone.
+        source.stage = Stage::Closed { at_ms: 1 };
+        checkpoints.save(&source, false).unwrap();
+        checkpoints.sync().unwrap();
+        drop(checkpoints);
+        let trail = &open(&disk, 1).1[0].trail;
+        assert_eq!((trail.marks().len(), trail.copies().len()), (0, 1));
     }
 
     #[test]
@@ -427,7 +539,9 @@ mod tests {
                 .append(&encode(&Entry::Agent { id, machine: 1 }))
                 .unwrap();
             for n in 0..sources {
-                journal.append(&encode(&Entry::Source(saved(n)))).unwrap();
+                journal
+                    .append(&encode(&Entry::Source(Box::new(saved(n)))))
+                    .unwrap();
             }
             journal.sync().unwrap();
             drop(journal);

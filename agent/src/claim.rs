@@ -20,6 +20,7 @@ use crate::identity::{Guard, Head, bytes_before};
 use crate::limits::{COPY_WAIT, HEAD_BYTES, SMALL_COPY_WAIT};
 use crate::sink::Sink;
 use crate::tail::Tailer;
+use crate::trail::Beginning;
 use crate::{ReadFrom, metrics};
 
 /// A file that may turn out to be a copy.
@@ -43,7 +44,10 @@ impl Pending {
 
 enum Verdict {
     Fresh,
-    Wait { shipped: bool },
+    /// `copied`: all of it was shipped as the beginning of that source.
+    Wait {
+        copied: Option<SourceId>,
+    },
     Continues(SourceId),
 }
 
@@ -86,7 +90,7 @@ impl<S: Sink> Tailer<S> {
             self.copy_of(&mut content, &head, found, &seen, now_ms)?
         };
         match verdict {
-            Verdict::Wait { shipped } => {
+            Verdict::Wait { copied } => {
                 let pending = self
                     .pending
                     .entry(place)
@@ -94,8 +98,11 @@ impl<S: Sink> Tailer<S> {
                 if pending.stat != seen {
                     *pending = Pending::new(seen, now_ms);
                 }
-                pending.shipped |= shipped;
-                return Ok(Ok(()));
+                pending.shipped |= copied.is_some();
+                let Some(id) = copied else {
+                    return Ok(Ok(()));
+                };
+                return self.note_copy(id, &mut content);
             }
             Verdict::Continues(id) => {
                 if let Err(error) = self.bind(id, found, &seen, now_ms) {
@@ -119,6 +126,23 @@ impl<S: Sink> Tailer<S> {
         self.pending.remove(&place);
         self.fresh.remove(&seen.place);
         Ok(Ok(()))
+    }
+
+    /// Once all of a copy is acked, it is known for good, also under another name or compressed.
+    fn note_copy(
+        &mut self,
+        id: SourceId,
+        content: &mut Content,
+    ) -> std::io::Result<Result<(), Error>> {
+        let source = self.sources.get_mut(&id).expect("it was just compared");
+        let end = content.len()?.bytes;
+        if end > source.saved.acked {
+            return Ok(Ok(()));
+        }
+        let Some(guard) = Guard::read(content, end)? else {
+            return Ok(Ok(()));
+        };
+        Ok(self.checkpoints.copied(&mut source.saved, (end, guard)))
     }
 
     fn copy_of(
@@ -157,7 +181,7 @@ impl<S: Sink> Tailer<S> {
         let was_shipped = pending.is_some_and(|pending| pending.shipped);
 
         let mut best: Option<(u64, SourceId)> = None;
-        let (mut wait, mut shipped) = (false, false);
+        let (mut wait, mut copied) = (false, None);
         for id in similar {
             let whole = self.is_whole(id, now_ms)?;
             let source = self.sources.get_mut(&id).expect("it was just listed");
@@ -176,7 +200,9 @@ impl<S: Sink> Tailer<S> {
                 // An original that was deleted is read to its end first; then its copy goes on.
                 let deleted = std::fs::symlink_metadata(&source.saved.path).is_err();
                 wait |= equal && (for_good || patient || deleted);
-                shipped |= equal && for_good && length.bytes <= need;
+                if equal && for_good && length.bytes <= need {
+                    copied = copied.or(Some(id));
+                }
             } else if length.bytes >= need {
                 // A short file deleted and written anew under its name is more likely than one saved
                 // by an editor: rather ship a few lines twice than not at all.
@@ -187,18 +213,26 @@ impl<S: Sink> Tailer<S> {
                     best = best.max(Some((need, id)));
                 }
             } else {
-                // An old copy of an original that has gone on, or one being written. One with a full head
-                // of a source that lost its file was made before the last lines came: all of it was shipped.
-                let made_before = matches!(source.saved.stage, Stage::Orphan { .. })
-                    && head.0.len() == HEAD_BYTES
-                    && source.saved.head.0.len() == HEAD_BYTES;
+                // An old copy of an original that has gone on, or one being written. One that is not ours
+                // is rather shipped twice than not at all: it has to be known, or to be likely next to an
+                // original that was truncated just now, as copytruncate does, with lines written between.
+                let heads_are_full =
+                    head.0.len() == HEAD_BYTES && source.saved.head.0.len() == HEAD_BYTES;
+                let made_before = heads_are_full
+                    && match source.saved.trail.beginning(content, length.bytes)? {
+                        Beginning::Known => true,
+                        Beginning::Likely => matches!(source.saved.stage, Stage::Replaced { .. }),
+                        Beginning::No => false,
+                    };
                 wait |= !same_name && (patient || was_shipped || made_before);
-                shipped |= !same_name && made_before;
+                if !same_name && made_before {
+                    copied = copied.or(Some(id));
+                }
             }
         }
         Ok(match best {
             Some((_, id)) => Verdict::Continues(id),
-            None if wait || (!length.whole && patient) => Verdict::Wait { shipped },
+            None if wait || (!length.whole && patient) => Verdict::Wait { copied },
             None => Verdict::Fresh,
         })
     }

@@ -16,6 +16,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::checkpoint::Checkpoints;
+use crate::limits::HEAD_BYTES;
 use crate::memory::MemoryQueue;
 use crate::tail::Tailer;
 use crate::{Config, ReadFrom, TailConfig};
@@ -145,6 +146,8 @@ struct Run {
     world: World,
     writers: Vec<Writer>,
     written: Vec<String>,
+    /// Lines that nobody need see, but nobody twice.
+    doomed: Vec<String>,
     trace: Vec<String>,
 }
 
@@ -298,6 +301,7 @@ impl Run {
         if self.world.rng.random_ratio(1, 3) {
             self.turns(4);
         }
+        self.write_before_truncation(writer, bytes.len());
         OpenOptions::new()
             .write(true)
             .open(&live)
@@ -307,6 +311,34 @@ impl Run {
         self.writers[writer].open_line = false;
         self.writers[writer].rotated.push(copy);
         self.note(format!("copytruncate to {name}, {} bytes", bytes.len()));
+    }
+
+    /// Lines that come between copy and truncation are in no copy: unless they are read in time, they are
+    /// lost. What the copy has must still be seen once. (A small copy may be a new file by chance: it is
+    /// shipped again rather than lost.)
+    fn write_before_truncation(&mut self, writer: usize, copied: usize) {
+        if copied < HEAD_BYTES || self.writers[writer].open_line || self.world.rng.random() {
+            return;
+        }
+        let count = self.world.rng.random_range(1..30);
+        let writer = &mut self.writers[writer];
+        let mut bytes = String::new();
+        for _ in 0..count {
+            let line = format!("{} {} between", writer.name, writer.lines);
+            writer.lines += 1;
+            bytes += &format!("{line}\n");
+            self.doomed.push(line);
+        }
+        let name = writer.name.clone();
+        self.world.append(&name, &bytes);
+        self.note(format!("{count} lines into {name} before truncation"));
+        self.turns(4);
+        match self.world.rng.random_range(0..4) {
+            0 => self.world.crash(),
+            1 => self.world.queue.ack(2),
+            _ => {}
+        }
+        self.turns(2);
     }
 
     /// Compresses a rotated file whose end is acked.
@@ -384,6 +416,7 @@ fn run(seed: u64) {
         world,
         writers: writers.into(),
         written: Vec::new(),
+        doomed: Vec::new(),
         trace: Vec::new(),
     };
     for _ in 0..run.world.rng.random_range(20..200) {
@@ -392,8 +425,13 @@ fn run(seed: u64) {
     run.world.settle(40_000);
     assert_eq!(run.world.queue.waiting(), 0);
     let mut written = run.written;
-    written.sort();
     let seen = run.world.queue.lines();
+    written.extend(
+        run.doomed
+            .into_iter()
+            .filter(|line| seen.binary_search(line).is_ok()),
+    );
+    written.sort();
     if written != seen {
         let show = |lines: &[String], others: &[String]| -> Vec<String> {
             let (mut rest, mut extra) = (others.to_vec(), Vec::new());

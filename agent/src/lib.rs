@@ -34,6 +34,7 @@ mod sink;
 mod source;
 mod status;
 mod tail;
+mod trail;
 mod watch;
 
 pub use config::{Config, ReadFrom, TailConfig};

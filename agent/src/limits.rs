@@ -52,6 +52,15 @@ pub const CHECKPOINT: Duration = Duration::from_millis(100);
 /// Below the common soft limit of 256 that some containers set, with room for sockets and logs.
 pub const OPEN_FILES_MAX: usize = 160;
 
+/// Guards kept of where a source has been, to know a copy that ends before its offset: 16 bytes each.
+/// From one to the next is about half of what is left to the end, so 16 reach back over some 50,000
+/// runs (2^16); what is older is before the first but one, or in the head.
+pub const MARKS_MAX: usize = 16;
+/// Marks inside one run, at least [`GUARD_BYTES`] apart: eight hashes of 1 KiB for 256 KiB of lines.
+pub const RUN_MARKS_MAX: usize = 8;
+/// Ends of known copies of one source: what a rotation keeps is in one file, hand-made ones are few.
+pub const COPIES_MAX: usize = 8;
+
 /// How long a file that is shorter than what was shipped of the source it resembles is taken for a
 /// copy still being written, counted from its last growth.
 pub const COPY_WAIT: Duration = Duration::from_secs(10);

@@ -14,14 +14,15 @@ use crate::content::Content;
 use crate::error::Error;
 use crate::identity::{Guard, Head};
 use crate::limits::{
-    HEAD_BYTES, IN_FLIGHT_BYTES_MAX, READ_BYTES, RECORD_OVERHEAD_BYTES, RETRY, SHRINK_WAIT,
-    TURN_BYTES,
+    GUARD_BYTES, HEAD_BYTES, IN_FLIGHT_BYTES_MAX, READ_BYTES, RECORD_OVERHEAD_BYTES, RETRY,
+    RUN_MARKS_MAX, SHRINK_WAIT, TURN_BYTES,
 };
 use crate::line::{cut, end_of_line, idle_end, without_terminator};
 use crate::metrics;
 use crate::sink::{Outgoing, Sink};
 use crate::source::{Run, Source};
 use crate::tail::Tailer;
+use crate::trail::Mark;
 
 /// What one read led to.
 enum Step {
@@ -274,9 +275,14 @@ impl<S: Sink> Tailer<S> {
             continues = false;
             at += length;
         }
-        let end = source.sent + lines.to as u64;
-        let guard = Guard::of(&buffer[..span + lines.to], end);
-        let result = self.ship(id, end, guard, &records);
+        let start = source.sent;
+        let guard_at = |at: usize| Guard::of(&buffer[..span + at], start + at as u64);
+        // Evidence for later, if a copy should end inside this run.
+        let step = (lines.to / RUN_MARKS_MAX).max(GUARD_BYTES);
+        let marks = (step..lines.to).step_by(step);
+        let marks = marks.map(|at| (start + at as u64, guard_at(at))).collect();
+        let reached = (start + lines.to as u64, guard_at(lines.to));
+        let result = self.ship(id, reached, marks, &records);
         drop(records);
         self.buffer = buffer;
         result.map(|()| Step::Read(lines.to))
@@ -332,7 +338,7 @@ impl<S: Sink> Tailer<S> {
         } else {
             &[record][..]
         };
-        let result = self.ship(id, end, guard, records);
+        let result = self.ship(id, (end, guard), Vec::new(), records);
         Ok(result.map(|()| Step::Read(usize::try_from(length).unwrap_or(usize::MAX))))
     }
 
@@ -340,8 +346,8 @@ impl<S: Sink> Tailer<S> {
     fn ship(
         &mut self,
         id: SourceId,
-        end: u64,
-        guard: Guard,
+        (end, guard): Mark,
+        marks: Vec<Mark>,
         records: &[Outgoing<'_>],
     ) -> Result<(), Error> {
         self.keep_head(id)?;
@@ -358,6 +364,7 @@ impl<S: Sink> Tailer<S> {
             end,
             prev,
             guard,
+            marks,
             lines: records.len() as u64,
             weight,
             done: false,
@@ -417,7 +424,7 @@ impl<S: Sink> Tailer<S> {
         self.fresh.extend(source.saved.place);
         self.unbind(
             id,
-            Stage::Orphan {
+            Stage::Replaced {
                 since_ms: now_ms,
                 size,
             },

@@ -195,7 +195,7 @@ impl<S: Sink> Tailer<S> {
         let mut closed = Vec::new();
         for (id, source) in &mut self.sources {
             match source.saved.stage {
-                Stage::Orphan { since_ms, size }
+                Stage::Orphan { since_ms, size } | Stage::Replaced { since_ms, size }
                     if now_ms.saturating_sub(since_ms)
                         >= limits::ORPHAN_WAIT.as_millis() as u64
                         && source.runs.is_empty() =>
@@ -207,6 +207,7 @@ impl<S: Sink> Tailer<S> {
                             "the rest of this file was gone before it was read, and no copy has it");
                     }
                     source.saved.stage = Stage::Closed { at_ms: now_ms };
+                    source.saved.trail.forget_marks();
                     self.checkpoints.save(&source.saved, false)?;
                 }
                 Stage::Closed { at_ms } => closed.push((at_ms, *id)),

@@ -359,7 +359,6 @@ fn a_compressed_copy_continues_its_source_after_a_restart() {
     );
 }
 
-/// Two thousand files and few descriptors (facts #25, smaller).
 /// A compressed file that is written over holds another rotated file now, not a new log.
 #[test]
 fn a_compressed_file_written_over_by_another_one_is_not_shipped() {
@@ -381,6 +380,7 @@ fn a_compressed_file_written_over_by_another_one_is_not_shipped() {
     assert_eq!(values(&world).len(), 400);
 }
 
+/// A thousand files and few descriptors (facts #25, smaller).
 #[test]
 fn many_files_share_few_descriptors() {
     let mut world = World::new(25, &["*.log"]);
@@ -484,4 +484,82 @@ fn an_open_compressed_file_written_over_is_a_new_source() {
     world.settle(20_000);
     let expected = ["old 1", "old 2", "new 1", "new 2", "new 3"];
     assert_eq!(world.queue.lines(), sorted(expected));
+}
+
+fn numbered(word: &str, range: std::ops::Range<u32>) -> String {
+    range.map(|n| format!("{word} line {n}\n")).collect()
+}
+
+/// Copytruncate with lines written between copy and truncation, shipped in time: the copy is shorter
+/// than what was shipped, and stays known after a restart, under another name and compressed.
+#[test]
+fn a_copy_made_before_the_last_lines_were_shipped_is_not_shipped_again() {
+    for up in [true, false] {
+        let mut world = World::new(55, &["*.log*"]);
+        world.append("a.log", numbered("old", 0..300));
+        world.settle(1_000);
+        std::fs::copy(world.path("a.log"), world.path("hidden")).unwrap();
+        world.append("a.log", numbered("old", 300..330));
+        world.settle(1_000);
+        if !up {
+            world.tailer = None;
+        }
+        std::fs::rename(world.path("hidden"), world.path("a.log.1")).unwrap();
+        std::fs::write(world.path("a.log"), numbered("new", 0..5)).unwrap();
+        if !up {
+            world.disk.crash();
+            world.start();
+        }
+        let expected: Vec<String> = (numbered("old", 0..330) + &numbered("new", 0..5))
+            .lines()
+            .map(str::to_owned)
+            .collect();
+        let expected = sorted(expected);
+        world.settle(60_000);
+        assert_eq!(world.queue.lines(), expected, "agent up: {up}");
+        world.crash();
+        world.settle(60_000);
+        assert_eq!(world.queue.lines(), expected, "after a restart");
+        std::fs::rename(world.path("a.log.1"), world.path("a.log.2")).unwrap();
+        world.settle(20_000);
+        let bytes = std::fs::read(world.path("a.log.2")).unwrap();
+        std::fs::write(world.path("a.log.2.gz"), gzip(&bytes)).unwrap();
+        std::fs::remove_file(world.path("a.log.2")).unwrap();
+        world.settle(20_000);
+        assert_eq!(world.queue.lines(), expected, "compressed");
+    }
+}
+
+/// A copy made by hand, its original truncated long after, the agent restarted between.
+#[test]
+fn an_older_copy_made_by_hand_is_not_shipped_when_its_original_goes() {
+    let mut world = World::new(56, &["*.log*"]);
+    world.append("a.log", numbered("old", 0..300));
+    world.settle(1_000);
+    std::fs::copy(world.path("a.log"), world.path("a.log.copy")).unwrap();
+    world.settle(2_000);
+    world.append("a.log", numbered("old", 300..600));
+    world.settle(60_000);
+    world.crash();
+    world.settle(20_000);
+    std::fs::write(world.path("a.log"), "").unwrap();
+    world.settle(60_000);
+    world.crash();
+    world.settle(60_000);
+    assert_eq!(world.queue.lines().len(), 600);
+}
+
+/// The same first kibibyte, a related name and a truncation just before do not make a copy.
+#[test]
+fn a_shorter_file_that_only_begins_like_a_truncated_one_is_shipped() {
+    let mut world = World::new(57, &["*.log"]);
+    let banner = numbered("banner", 0..100);
+    world.append("a.log", format!("{banner}{}", numbered("one", 0..200)));
+    world.settle(1_000);
+    std::fs::write(world.path("a.log"), "").unwrap();
+    world.append("a-2.log", format!("{banner}{}", numbered("two", 0..100)));
+    world.settle(60_000);
+    let twice = format!("{banner}{banner}");
+    let expected = twice + &numbered("one", 0..200) + &numbered("two", 0..100);
+    assert_eq!(world.queue.lines(), sorted(expected.lines()));
 }

@@ -7,6 +7,7 @@ use crate::checkpoint::{Saved, Stage};
 use crate::content::{Content, Stat};
 use crate::identity::{Guard, names_are_related};
 use crate::sink::Home;
+use crate::trail::Mark;
 
 /// One source.
 pub(crate) struct Source {
@@ -53,6 +54,8 @@ pub(crate) struct Run {
     pub(crate) end: u64,
     pub(crate) prev: u64,
     pub(crate) guard: Guard,
+    /// Places inside it for the source's trail.
+    pub(crate) marks: Vec<Mark>,
     pub(crate) lines: u64,
     /// What it counts for in the bound of bytes in flight.
     pub(crate) weight: usize,
@@ -151,6 +154,9 @@ impl Source {
             let run = self.runs.pop_front().expect("it was just looked at");
             assert!(run.end >= self.saved.acked, "acks never go back");
             (self.saved.acked, self.saved.prev, self.saved.guard) = (run.end, run.prev, run.guard);
+            for mark in run.marks.into_iter().chain([(run.end, run.guard)]) {
+                self.saved.trail.mark(mark);
+            }
             lines += run.lines;
         }
         let acked = self.saved.acked;

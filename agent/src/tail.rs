@@ -23,6 +23,7 @@ use crate::error::Error;
 use crate::identity::{Guard, Head};
 use crate::sink::{Home, Sink};
 use crate::source::Source;
+use crate::trail::Trail;
 use crate::{limits, metrics};
 
 /// Reads files into a sink.
@@ -139,6 +140,7 @@ impl<S: Sink> Tailer<S> {
             saved.framed.clear();
             self.checkpoints.forget(old)?;
             self.checkpoints.save(&saved, true)?;
+            self.checkpoints.trail(&saved)?;
         }
         let home = self.home(&saved);
         if let Some(place) = saved.place.filter(|_| saved.stage == Stage::Bound) {
@@ -229,8 +231,8 @@ impl<S: Sink> Tailer<S> {
     pub(crate) fn checkpoint(&mut self) -> Result<(), Error> {
         let mut waiting = BTreeSet::new();
         for id in std::mem::take(&mut self.dirty) {
-            if let Some(source) = self.sources.get(&id)
-                && !self.checkpoints.acked(&source.saved)?
+            if let Some(source) = self.sources.get_mut(&id)
+                && !self.checkpoints.acked(&mut source.saved)?
             {
                 waiting.insert(id);
             }
@@ -393,6 +395,7 @@ impl<S: Sink> Tailer<S> {
             prev: start.0,
             guard: start.1,
             framed: Vec::new(),
+            trail: Trail::default(),
         };
         if !self.checkpoints.save(&saved, true)? {
             return Ok(None);
