@@ -216,10 +216,10 @@ mod tests {
         // The start may take as long as a small frame; an even pace will do, and what is ahead may rest.
         assert_eq!(read_in_pieces(pauses(59, 1, 2, 2)).await, None);
         assert_eq!(read_in_pieces(pauses(0, 11, 30, 0)).await, None);
-        // Nothing after the start; half the pace; a long stop.
+        // Nothing after the start; half the pace, twice; a long stop.
         assert_eq!(read_in_pieces(pauses(0, 1, 1000, 0)).await, Some(5));
         assert_eq!(read_in_pieces(pauses(0, 1, 6, 6)).await, Some(5));
-        assert_eq!(read_in_pieces(pauses(0, 1, 4, 4)).await, Some(11));
+        assert_eq!(read_in_pieces(pauses(0, 1, 4, 7)).await, Some(8));
         assert_eq!(read_in_pieces(pauses(0, 11, 36, 0)).await, Some(35));
     }
 }
