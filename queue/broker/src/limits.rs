@@ -75,11 +75,21 @@ pub const GROUPS_MAX: usize = 4096;
 /// Members of one group.
 pub const GROUP_MEMBERS_MAX: usize = 1024;
 
-/// Longest group id, member id, instance id, client id.
+/// Longest group id, member id, instance id, client id, protocol type.
 pub const GROUP_ID_BYTES_MAX: usize = 1024;
 
-/// Protocol metadata or assignment of one member.
+/// Protocols that one member may offer. Consumers offer one to four.
+pub const MEMBER_PROTOCOLS_MAX: usize = 64;
+
+/// Names and metadata of one member's protocols.
 pub const MEMBER_METADATA_BYTES_MAX: usize = 1024 * 1024;
+
+/// What the members of one group say about themselves, and what its leader assigns: each is one answer or one request,
+/// and 16 KiB for each of `GROUP_MEMBERS_MAX`.
+pub const GROUP_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The same over all groups: four of the largest at a time, or 4,096 of 32 KiB.
+pub const GROUPS_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// Metadata string that may be committed beside an offset (Kafka's `offset.metadata.max.bytes`).
 pub const OFFSET_METADATA_BYTES_MAX: usize = 4096;

@@ -1,5 +1,7 @@
 //! DescribeConfigs: the settings that the broker has, under the names that Kafka's tools look for. Read only.
 
+use std::collections::HashSet;
+
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::{
@@ -93,9 +95,12 @@ pub(super) fn describe(
     call: &Call<'_>,
     request: DescribeConfigsRequest,
 ) -> DescribeConfigsResponse {
+    // Each once: the answer to a name is a hundred times as long.
+    let mut seen = HashSet::new();
     let results = request
         .resources
         .into_iter()
+        .filter(|asked| seen.insert((asked.resource_type, asked.resource_name.clone())))
         .map(|resource| describe_one(call, resource))
         .collect();
     DescribeConfigsResponse::default().with_results(results)

@@ -1,5 +1,6 @@
 //! JoinGroup, SyncGroup, Heartbeat, LeaveGroup, and what admin tools ask about groups.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -23,7 +24,8 @@ use uuid::Uuid;
 use super::{Call, text};
 use crate::groups::{JoinRefused, JoinRequest, Protocol};
 use crate::limits::{
-    GROUP_ID_BYTES_MAX, MEMBER_METADATA_BYTES_MAX, SESSION_TIMEOUT_MAX, SESSION_TIMEOUT_MIN,
+    GROUP_BYTES_MAX, GROUP_ID_BYTES_MAX, MEMBER_METADATA_BYTES_MAX, MEMBER_PROTOCOLS_MAX,
+    SESSION_TIMEOUT_MAX, SESSION_TIMEOUT_MIN,
 };
 
 /// The state of a group of which nothing but offsets is left, and of one that does not exist.
@@ -35,7 +37,7 @@ const CONSUMER: &str = "consumer";
 
 pub(super) async fn join(call: &Call<'_>, request: JoinGroupRequest) -> JoinGroupResponse {
     let member_id = request.member_id.to_string();
-    let answer = match check_join(&request) {
+    let answer = match check_join(call, &request) {
         Err(error) => Err(JoinRefused { error, member_id }),
         Ok(()) => {
             let answer = call
@@ -85,23 +87,41 @@ pub(super) async fn join(call: &Call<'_>, request: JoinGroupRequest) -> JoinGrou
     }
 }
 
-fn check_join(request: &JoinGroupRequest) -> Result<(), ResponseError> {
+fn check_join(call: &Call<'_>, request: &JoinGroupRequest) -> Result<(), ResponseError> {
     check_group_id(&request.group_id)?;
     let session = Duration::from_millis(request.session_timeout_ms.max(0) as u64);
     if !(SESSION_TIMEOUT_MIN..=SESSION_TIMEOUT_MAX).contains(&session) {
         return Err(ResponseError::InvalidSessionTimeout);
     }
-    let metadata_bytes: usize = request
-        .protocols
+    let protocols = &request.protocols;
+    let protocol_bytes = protocols
         .iter()
-        .map(|protocol| protocol.metadata.len())
+        .map(|protocol| protocol.name.len() + protocol.metadata.len())
         .sum();
     let instance_bytes = request.group_instance_id.as_ref().map_or(0, |id| id.len());
-    if metadata_bytes > MEMBER_METADATA_BYTES_MAX
-        || request.member_id.len() > GROUP_ID_BYTES_MAX
-        || instance_bytes > GROUP_ID_BYTES_MAX
-    {
-        return Err(ResponseError::InvalidRequest);
+    let id_bytes_max = GROUP_ID_BYTES_MAX;
+    let sizes = [
+        ("protocols", protocols.len(), MEMBER_PROTOCOLS_MAX),
+        (
+            "bytes of protocols",
+            protocol_bytes,
+            MEMBER_METADATA_BYTES_MAX,
+        ),
+        (
+            "bytes of protocol type",
+            request.protocol_type.len(),
+            id_bytes_max,
+        ),
+        ("bytes of member id", request.member_id.len(), id_bytes_max),
+        ("bytes of instance id", instance_bytes, id_bytes_max),
+        ("bytes of client id", call.client_id.len(), id_bytes_max),
+    ];
+    for (what, found, max) in sizes {
+        if found > max {
+            // The answer has no room for words.
+            warn!(group = %request.group_id.0, found, max, "a member was refused: too many {what}");
+            return Err(ResponseError::InvalidRequest);
+        }
     }
     Ok(())
 }
@@ -156,7 +176,7 @@ pub(super) async fn sync(call: &Call<'_>, request: SyncGroupRequest) -> SyncGrou
         .iter()
         .map(|row| row.assignment.len())
         .sum();
-    if assignment_bytes > 16 * MEMBER_METADATA_BYTES_MAX {
+    if assignment_bytes > GROUP_BYTES_MAX {
         return SyncGroupResponse::default().with_error_code(ResponseError::InvalidRequest.code());
     }
     let answer = call.node.groups.sync(
@@ -236,9 +256,12 @@ pub(super) fn leave(call: &Call<'_>, request: LeaveGroupRequest) -> LeaveGroupRe
 }
 
 pub(super) fn describe(call: &Call<'_>, request: DescribeGroupsRequest) -> DescribeGroupsResponse {
+    // Each once: a few bytes a name must not ask for all members of a group again and again.
+    let mut seen = HashSet::new();
     let groups = request
         .groups
         .into_iter()
+        .filter(|name| seen.insert(name.clone()))
         .map(|name| {
             let described = DescribedGroup::default().with_authorized_operations(i32::MIN);
             let described = match call.node.groups.describe(&name) {
@@ -276,11 +299,13 @@ pub(super) fn describe(call: &Call<'_>, request: DescribeGroupsRequest) -> Descr
 
 pub(super) fn list(call: &Call<'_>, request: &ListGroupsRequest) -> ListGroupsResponse {
     let mut groups = call.node.groups.list();
-    for name in call.node.offsets.groups() {
-        if !groups.iter().any(|(known, ..)| *known == name) {
-            groups.push((name, CONSUMER.to_owned(), EMPTY));
-        }
-    }
+    let alive: HashSet<String> = groups.iter().map(|(name, ..)| name.clone()).collect();
+    let others = call.node.offsets.groups().into_iter();
+    groups.extend(
+        others
+            .filter(|name| !alive.contains(name))
+            .map(|name| (name, CONSUMER.to_owned(), EMPTY)),
+    );
     groups.sort_unstable();
     let passes = |filter: &[StrBytes], value: &str| {
         filter.is_empty()

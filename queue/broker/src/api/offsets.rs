@@ -1,5 +1,6 @@
 //! OffsetCommit and OffsetFetch.
 
+use std::collections::HashSet;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use kafka_protocol::ResponseError;
@@ -121,7 +122,11 @@ struct Looked {
 
 pub(super) fn fetch(call: &Call<'_>, request: OffsetFetchRequest) -> OffsetFetchResponse {
     if call.version >= 8 {
-        let groups = request.groups.into_iter().map(|group| {
+        // Each once, the first time that it is named: a few bytes must not ask for all of a group again and again.
+        let mut seen = HashSet::new();
+        let mut asked_for = request.groups;
+        asked_for.retain(|group| seen.insert(group.group_id.clone()));
+        let groups = asked_for.into_iter().map(|group| {
             let asked = group.topics.map(|topics| {
                 topics
                     .into_iter()
@@ -179,11 +184,13 @@ fn look_up(
         }
         return topics;
     };
+    let mut seen = HashSet::new();
     asked
         .into_iter()
         .map(|(name, partitions)| {
             let rows = partitions
                 .into_iter()
+                .filter(|partition| seen.insert((name.clone(), *partition)))
                 .map(|partition| Looked {
                     partition,
                     committed: call.node.offsets.get(group, &name, partition),

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::member::{
     JoinAnswer, JoinOk, JoinRefused, JoinRequest, Joined, Member, SyncAnswer, SyncOk,
 };
-use crate::limits::GROUP_MEMBERS_MAX;
+use crate::limits::{GROUP_BYTES_MAX, GROUP_MEMBERS_MAX};
 
 /// Where a group stands; the names are those of DescribeGroups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub(crate) struct Group {
     instances: HashMap<String, String>,
     /// Ids that were given out and have not come back yet, and when they lapse.
     pending: HashMap<String, Instant>,
+    /// Bytes of what members say and are assigned, kept so that the sum over all groups is quickly made.
+    held: usize,
 }
 
 impl Group {
@@ -73,7 +75,20 @@ impl Group {
             members: BTreeMap::new(),
             instances: HashMap::new(),
             pending: HashMap::new(),
+            held: 0,
         }
+    }
+
+    /// Memory that the members take.
+    pub(crate) fn held(&self) -> usize {
+        self.held
+    }
+
+    fn recount(&mut self) {
+        let members = self.members.values();
+        self.held = members
+            .map(|member| member.bytes() + member.assignment.len())
+            .sum();
     }
 
     /// Whether nothing but committed offsets is left of it.
@@ -91,6 +106,7 @@ impl Group {
         if let Err((error, waiter)) = self.try_join(now, &request, waiter) {
             let _gone = waiter.send(Err(error));
         }
+        self.recount();
         answer
     }
 
@@ -107,6 +123,12 @@ impl Group {
         if !self.accepts(request) {
             return Err((
                 refused(ResponseError::InconsistentGroupProtocol, &request.member_id),
+                waiter,
+            ));
+        }
+        if self.bytes_beside(request) + request.bytes() > GROUP_BYTES_MAX {
+            return Err((
+                refused(ResponseError::GroupMaxSizeReached, &request.member_id),
                 waiter,
             ));
         }
@@ -153,17 +175,7 @@ impl Group {
         if request.protocol_type.is_empty() || request.protocols.is_empty() {
             return false;
         }
-        // A client that joins again may change its own protocols.
-        let replaced = match &request.instance_id {
-            Some(instance) if request.member_id.is_empty() => self.instances.get(instance),
-            _ => Some(&request.member_id),
-        };
-        let others: Vec<&Member> = self
-            .members
-            .iter()
-            .filter(|(id, _)| Some(*id) != replaced)
-            .map(|(_, member)| member)
-            .collect();
+        let others: Vec<&Member> = self.others(request).collect();
         if others.is_empty() {
             return true;
         }
@@ -172,6 +184,33 @@ impl Group {
                 .protocols
                 .iter()
                 .any(|protocol| others.iter().all(|other| other.supports(&protocol.name)))
+    }
+
+    /// All members but the one that `request` is from: a client that joins again may change what it said.
+    fn others(&self, request: &JoinRequest) -> impl Iterator<Item = &Member> {
+        let replaced = match &request.instance_id {
+            Some(instance) if request.member_id.is_empty() => self.instances.get(instance),
+            _ => Some(&request.member_id),
+        }
+        .cloned();
+        self.members
+            .iter()
+            .filter(move |(id, _)| Some(*id) != replaced.as_ref())
+            .map(|(_, member)| member)
+    }
+
+    /// What the others say about themselves.
+    fn bytes_beside(&self, request: &JoinRequest) -> usize {
+        self.others(request).map(Member::bytes).sum()
+    }
+
+    /// What the group would hold after `request`.
+    pub(crate) fn held_after(&self, request: &JoinRequest) -> usize {
+        let others = self.others(request);
+        let held: usize = others
+            .map(|member| member.bytes() + member.assignment.len())
+            .sum();
+        held + request.bytes()
     }
 
     fn add(
@@ -464,6 +503,7 @@ impl Group {
             }
             // Those who have not synced yet have until the end of their session.
             self.phase = Phase::Stable;
+            self.recount();
         }
         answer
     }
@@ -551,6 +591,7 @@ impl Group {
     fn remove(&mut self, now: Instant, id: &str) {
         self.drop_member(id);
         self.rebalance(now);
+        self.recount();
     }
 
     fn drop_member(&mut self, id: &str) {
@@ -607,6 +648,7 @@ impl Group {
             }
             _ => {}
         }
+        self.recount();
     }
 
     /// When `expire` has something to do next.

@@ -35,6 +35,27 @@ pub(crate) struct JoinRequest {
     pub(crate) fresh_member_id: String,
 }
 
+impl JoinRequest {
+    /// What the member will take in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        said_bytes(
+            [
+                self.instance_id.as_deref().unwrap_or_default(),
+                &self.client_id,
+                &self.client_host,
+            ],
+            &self.protocols,
+        )
+    }
+}
+
+fn said_bytes(names: [&str; 3], protocols: &[Protocol]) -> usize {
+    let protocols = protocols
+        .iter()
+        .map(|protocol| protocol.name.len() + protocol.metadata.len());
+    names.iter().map(|name| name.len()).chain(protocols).sum()
+}
+
 /// A member as the leader sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Joined {
@@ -122,6 +143,18 @@ impl Member {
         self.rebalance_timeout = request.rebalance_timeout;
         self.protocols.clone_from(&request.protocols);
         self.heard(now);
+    }
+
+    /// Without its assignment.
+    pub(crate) fn bytes(&self) -> usize {
+        said_bytes(
+            [
+                self.instance_id.as_deref().unwrap_or_default(),
+                &self.client_id,
+                &self.client_host,
+            ],
+            &self.protocols,
+        )
     }
 
     pub(crate) fn heard(&mut self, now: Instant) {

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use group::{Group, Phase};
 pub(crate) use member::{JoinAnswer, JoinRefused, JoinRequest, Protocol, SyncAnswer};
 
-use crate::limits::GROUPS_MAX;
+use crate::limits::{GROUPS_BYTES_MAX, GROUPS_MAX};
 
 /// Nothing is due later than this unless `expire` says sooner: a bound on how wrong a missed wake-up can be.
 const TICK_MAX: Duration = Duration::from_secs(1);
@@ -62,13 +62,19 @@ impl Groups {
     /// See [`Group::join`]; a group comes into being by its first join.
     pub(crate) fn join(&self, now: Instant, request: JoinRequest) -> oneshot::Receiver<JoinAnswer> {
         let mut groups = self.lock();
-        let is_new = !groups.contains_key(&request.group);
-        if is_new && (groups.len() >= GROUPS_MAX || !request.member_id.is_empty()) {
-            let error = if groups.len() >= GROUPS_MAX {
-                ResponseError::GroupMaxSizeReached
-            } else {
-                ResponseError::UnknownMemberId
-            };
+        let held: usize = groups.values().map(Group::held).sum();
+        let refusal = match groups.get(&request.group) {
+            Some(known) => {
+                let after = held - known.held() + known.held_after(&request);
+                (after > held.max(GROUPS_BYTES_MAX)).then_some(ResponseError::GroupMaxSizeReached)
+            }
+            None if groups.len() >= GROUPS_MAX || held + request.bytes() > GROUPS_BYTES_MAX => {
+                Some(ResponseError::GroupMaxSizeReached)
+            }
+            None if !request.member_id.is_empty() => Some(ResponseError::UnknownMemberId),
+            None => None,
+        };
+        if let Some(error) = refusal {
             let (waiter, answer) = oneshot::channel();
             let _gone = waiter.send(Err(JoinRefused {
                 error,
@@ -99,12 +105,20 @@ impl Groups {
         protocol: (Option<&str>, Option<&str>),
         assignments: Vec<(String, Bytes)>,
     ) -> oneshot::Receiver<SyncAnswer> {
-        let mut groups = self.lock();
-        let Some(group) = groups.get_mut(group) else {
+        let refuse = |error| {
             let (waiter, answer) = oneshot::channel();
-            let _gone = waiter.send(Err(ResponseError::UnknownMemberId));
-            return answer;
+            let _gone = waiter.send(Err(error));
+            answer
         };
+        let mut groups = self.lock();
+        let held: usize = groups.values().map(Group::held).sum();
+        let assigned: usize = assignments.iter().map(|(_, bytes)| bytes.len()).sum();
+        let Some(group) = groups.get_mut(group) else {
+            return refuse(ResponseError::UnknownMemberId);
+        };
+        if held + assigned > held.max(GROUPS_BYTES_MAX) {
+            return refuse(ResponseError::GroupMaxSizeReached);
+        }
         let answer = group.sync(
             now,
             member_id,

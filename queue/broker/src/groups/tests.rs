@@ -6,8 +6,10 @@ use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use tokio::sync::oneshot::Receiver;
 
+use super::Groups;
 use super::group::{Group, Phase};
 use super::member::{JoinAnswer, JoinOk, JoinRequest, Protocol, SyncAnswer};
+use crate::limits::{GROUP_BYTES_MAX, GROUPS_BYTES_MAX};
 
 const SESSION: Duration = Duration::from_secs(10);
 const REBALANCE: Duration = Duration::from_secs(60);
@@ -462,4 +464,77 @@ fn deadlines_are_known_in_advance() {
     }
     assert_eq!(group.next_deadline(), Some(now + SESSION));
     assert_eq!(Group::new().next_deadline(), None);
+}
+
+/// A member that says `bytes` about itself.
+fn talkative(id: &str, bytes: usize) -> JoinRequest {
+    let mut request = fixed(id, id);
+    request.protocols[0].metadata = Bytes::from(vec![0; bytes]);
+    request
+}
+
+#[test]
+fn what_the_members_of_a_group_say_is_bounded() {
+    const BYTES: usize = 1_000_000;
+    let (now, mut group) = (Instant::now(), Group::new());
+    let fit = GROUP_BYTES_MAX / BYTES;
+    let mut answers: Vec<_> = (0..fit)
+        .map(|number| group.join(now, talkative(&format!("m{number}"), BYTES)))
+        .collect();
+    ok(&mut answers[0]);
+    assert!(answers[1..].iter_mut().all(waits));
+    let one_more = || talkative("one more", BYTES);
+    let too_much = ResponseError::GroupMaxSizeReached;
+    assert_eq!(refused(group.join(now, one_more())), too_much);
+    // Who is in may come back, and say less, but not more than there is room for.
+    assert!(waits(&mut group.join(now, talkative("m1", BYTES))));
+    assert_eq!(
+        refused(group.join(now, talkative("m1", 2 * BYTES))),
+        too_much
+    );
+    assert!(waits(&mut group.join(now, talkative("m1", 10))));
+    assert!(waits(&mut group.join(now, one_more())));
+}
+
+#[tokio::test]
+async fn what_all_groups_hold_is_bounded() {
+    let (now, groups) = (Instant::now(), Groups::default());
+    let join = |group: usize, id: &str, bytes| {
+        let group = format!("g{group}");
+        groups.join(
+            now,
+            JoinRequest {
+                group,
+                ..talkative(id, bytes)
+            },
+        )
+    };
+    let each = GROUP_BYTES_MAX - 1000;
+    let fit = GROUPS_BYTES_MAX / each;
+    let first: Vec<_> = (0..fit)
+        .map(|group| ok(&mut join(group, "m", each)))
+        .collect();
+    let too_much = ResponseError::GroupMaxSizeReached;
+    assert_eq!(refused(join(fit, "m", each)), too_much);
+    let (last, mut leads) = (fit - 1, first.into_iter().next_back().unwrap());
+    let assign = |leads: &JoinOk, bytes| {
+        let assigned = vec![(leads.member_id.clone(), Bytes::from(vec![0; bytes]))];
+        let (id, generation) = (&leads.member_id, leads.generation);
+        let mut answer = groups.sync(
+            now,
+            &format!("g{last}"),
+            id,
+            Some("m"),
+            generation,
+            (None, None),
+            assigned,
+        );
+        answer.try_recv().unwrap().map(|_| ())
+    };
+    assert_eq!(assign(&leads, each), Err(too_much));
+    // Whoever is in may come back, and what is given back can be had.
+    leads = ok(&mut join(last, "m", 10));
+    assert_eq!(assign(&leads, each), Ok(()));
+    groups.leave(now, "g0", "", Some("m")).unwrap();
+    ok(&mut join(fit, "m", each));
 }
