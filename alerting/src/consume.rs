@@ -3,14 +3,10 @@
 //! Each step reads what is there, evaluates it, and commits at once if somebody is to be told, else
 //! at the next checkpoint. Notifications are only seen by the deliverer once they are committed with
 //! the offsets they came from; what a crash loses is read again, and nobody has heard of it.
-//!
-//! The wall clock moves silent sources on only up to an instant of which it is known that all that
-//! reached the queue before it has been fed ("heads" below), so a backlog is never taken for silence.
 
 use std::{sync::Arc, time::Duration};
 
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use logboom_client::{Admin, Assignment, Checkpoint, Consumer, resume};
+use logboom_client::Consumer;
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
@@ -19,194 +15,119 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    Config, Error, ReceiverConfig, limits, metrics as names,
-    rules::{self, Rule},
-    run::{RuleFiles, receivers_of},
-    step::{Evaluator, Reading},
-    store::{Commit, Store, Stored},
+    Config, Error, ReceiverConfig, limits,
+    lookout::Lookout,
+    metrics as names,
+    readings::{self, assignments},
+    rule_files::RuleFiles,
+    rules::{Rule, RuleSet},
+    sources::Idle,
+    stamp::now_ns,
+    step::{Compiled, Evaluator, restored},
+    store::{Commit, Store},
 };
 
-/// Under which alerting's progress is shown by the queue, and keeps log from being deleted.
-pub const GROUP: &str = "logboom-alerting";
-
-/// What runs beside reading and comes back.
-enum Side {
-    /// The ends of all partitions, as they were after the instant (wall clock, ns).
-    Heads(i64, Result<Vec<i64>, logboom_client::Error>),
-    /// Offsets were committed to the queue.
-    Shown(Result<(), logboom_client::Error>),
+/// What the loop is made of.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    /// What the files said at start.
+    pub(crate) set: RuleSet,
+    pub(crate) files: RuleFiles,
+    pub(crate) store: Store,
+    /// Whom to tell; the deliverer follows it.
+    pub(crate) receivers: watch::Sender<Arc<Vec<ReceiverConfig>>>,
+    /// Told after each commit with new notifications.
+    pub(crate) wake: Arc<Notify>,
 }
 
-pub(crate) struct Loop {
+/// Goes on where the last commit stands, and evaluates until `stop`.
+pub(crate) async fn read(
+    parts: Parts,
+    ready: &watch::Sender<bool>,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let mut stored = parts.store.load().await?;
+    let Some(readings) = readings::find(&parts.config, &mut stored, &stop).await? else {
+        return Ok(());
+    };
+    let timing = &parts.config.timing;
+    let idle = Idle::new(timing.idle_live, timing.idle_backfill);
+    let rules = parts.set.rules.clone();
+    let evaluator = tokio::task::spawn_blocking(move || {
+        let compiled = Compiled::new(&rules, &[]).expect("checked patterns compile");
+        let engine = restored(&rules, stored, idle, now_ns());
+        Box::new(Evaluator::new(engine, compiled, readings))
+    })
+    .await?;
+    let reading = Loop::new(parts, evaluator)?;
+    ready.send_replace(true);
+    reading.run(stop).await
+}
+
+struct Loop {
     config: Config,
+    files: RuleFiles,
     store: Store,
-    evaluator: Box<Evaluator>,
-    consumer: Consumer,
-    admin: Admin,
     receivers: watch::Sender<Arc<Vec<ReceiverConfig>>>,
     wake: Arc<Notify>,
-    files: RuleFiles,
+    evaluator: Box<Evaluator>,
+    consumer: Consumer,
+    lookout: Lookout,
     /// Given to the next commit.
     changed_rules: Option<Vec<Arc<Rule>>>,
     /// A stop ended a commit. The engine has handed over what was in it, so no other may follow.
     gave_up: bool,
-    side: FuturesUnordered<BoxFuture<'static, Side>>,
-    /// An instant and the ends that have to be passed for the clock to reach it.
-    heads: Option<(i64, Vec<i64>)>,
-    asking: bool,
-    /// Next offsets that are committed and not shown to the queue yet.
-    unshown: Option<Vec<Assignment>>,
-    showing: bool,
     due: Due,
 }
 
 /// When what is done now and then is done next.
 struct Due {
     checkpoint: Instant,
-    heads: Instant,
-    show: Instant,
     reload: Instant,
     prune: Instant,
 }
 
 const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// What the loop shares with the rest.
-pub(crate) struct Parts {
-    pub(crate) store: Store,
-    pub(crate) evaluator: Box<Evaluator>,
-    pub(crate) receivers: watch::Sender<Arc<Vec<ReceiverConfig>>>,
-    pub(crate) wake: Arc<Notify>,
-    pub(crate) files: RuleFiles,
-    pub(crate) rules: Vec<Arc<Rule>>,
-}
-
-/// Finds all partitions of the topics and where to go on in each. Waits for the queue.
-pub(crate) async fn readings(
-    config: &Config,
-    stored: &mut Stored,
-    stop: &CancellationToken,
-) -> Result<Option<Vec<Reading>>, Error> {
-    let mut readings = Vec::new();
-    for topic in &config.topics {
-        let admin = Admin::new(&config.queue)?;
-        let Some(partitions) =
-            patiently(stop, || admin.ensure_topic(topic, config.partitions)).await?
-        else {
-            return Ok(None);
-        };
-        let topic: Arc<str> = topic.as_str().into();
-        for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
-            let (checkpoint, marks) = stored
-                .partitions
-                .remove(&(topic.to_string(), partition))
-                .unzip();
-            let Some(checkpoint) = resumed(config, &topic, partition, checkpoint, stop).await?
-            else {
-                return Ok(None);
-            };
-            readings.push(Reading::new(
-                Arc::clone(&topic),
-                partition,
-                checkpoint,
-                marks.unwrap_or_default(),
-            ));
-        }
-    }
-    Ok(Some(readings))
-}
-
-async fn resumed(
-    config: &Config,
-    topic: &str,
-    partition: i32,
-    stored: Option<Checkpoint>,
-    stop: &CancellationToken,
-) -> Result<Option<Checkpoint>, Error> {
-    let resumed = patiently(stop, || {
-        resume(
-            &config.queue,
-            &config.agent_topics,
-            topic,
-            partition,
-            stored,
-        )
-    })
-    .await?;
-    Ok(resumed.map(|resumed| resumed.checkpoint))
-}
-
-/// Asks again until the queue answers; nothing when `stop` comes first.
-async fn patiently<T, F>(
-    stop: &CancellationToken,
-    ask: impl Fn() -> F,
-) -> Result<Option<T>, logboom_client::Error>
-where
-    F: Future<Output = Result<T, logboom_client::Error>>,
-{
-    let mut wait = Duration::from_millis(50);
-    loop {
-        let answer = tokio::select! {
-            () = stop.cancelled() => return Ok(None),
-            answer = ask() => answer,
-        };
-        match answer {
-            Err(error) if passes(&error) => {
-                warn!(%error, "waiting for the queue");
-                tokio::select! {
-                    () = stop.cancelled() => return Ok(None),
-                    () = tokio::time::sleep(wait) => wait = (wait * 2).min(Duration::from_secs(2)),
-                }
-            }
-            other => return other.map(Some),
-        }
-    }
-}
-
-/// Whether asking anew, with a new client, may help.
-fn passes(error: &logboom_client::Error) -> bool {
-    use logboom_client::Error as E;
-    error.is_retriable() || matches!(error, E::OffsetOutOfRange | E::Consume { .. })
-}
-
 impl Loop {
-    pub(crate) fn new(config: Config, parts: Parts) -> Result<Loop, Error> {
+    fn new(parts: Parts, evaluator: Box<Evaluator>) -> Result<Loop, Error> {
+        let Parts {
+            config,
+            set,
+            files,
+            store,
+            receivers,
+            wake,
+        } = parts;
         let mut consumer = Consumer::new(&config.queue, &config.agent_topics)?;
-        consumer.assign(&assignments(&parts.evaluator.readings))?;
+        consumer.assign(&assignments(&evaluator.readings))?;
         let now = Instant::now();
         Ok(Loop {
-            admin: Admin::new(&config.queue)?,
+            lookout: Lookout::new(&config.queue)?,
             due: Due {
                 checkpoint: now,
-                heads: now,
-                show: now,
                 reload: now + config.timing.reload_interval,
                 prune: now,
             },
             config,
-            store: parts.store,
-            evaluator: parts.evaluator,
+            files,
+            store,
+            receivers,
+            wake,
+            evaluator,
             consumer,
-            receivers: parts.receivers,
-            wake: parts.wake,
-            files: parts.files,
-            changed_rules: Some(parts.rules),
+            changed_rules: Some(set.rules),
             gave_up: false,
-            side: FuturesUnordered::new(),
-            heads: None,
-            asking: false,
-            unshown: None,
-            showing: false,
         })
     }
 
-    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
+    async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
         loop {
             let records = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(side) = self.side.next() => {
-                    self.came_back(side);
+                Some(answer) = self.lookout.next() => {
+                    self.lookout.came_back(answer, &self.evaluator.readings);
                     continue;
                 }
                 records = self.consumer.recv(limits::STEP_RECORDS_MAX, limits::STEP_BYTES_MAX, limits::TICK) => records,
@@ -228,7 +149,7 @@ impl Loop {
             self.now_and_then(&stop).await?;
         }
         self.commit(&stop).await?;
-        self.show_last().await;
+        self.lookout.show_last().await;
         Ok(())
     }
 
@@ -242,7 +163,11 @@ impl Loop {
             self.evaluate(move |evaluator| evaluator.feed(records, now))
                 .await?;
         }
-        self.pass_time().await?;
+        if let Some(clock) = self.lookout.passed(&self.evaluator.readings) {
+            let now = now_ns();
+            self.evaluate(move |evaluator| evaluator.engine.tick(clock, now))
+                .await?;
+        }
         if self.evaluator.engine.has_transitions() || Instant::now() >= self.due.checkpoint {
             self.commit(stop).await?;
         }
@@ -261,23 +186,6 @@ impl Loop {
             evaluator
         })
         .await?;
-        Ok(())
-    }
-
-    /// Moves the clock once the ends asked for have been read up to.
-    async fn pass_time(&mut self) -> Result<(), Error> {
-        let passed = self.heads.as_ref().is_some_and(|(_, ends)| {
-            self.evaluator
-                .readings
-                .iter()
-                .zip(ends)
-                .all(|(reading, end)| reading.next_offset >= *end)
-        });
-        if passed && let Some((clock, _)) = self.heads.take() {
-            let now = now_ns();
-            self.evaluate(move |evaluator| evaluator.engine.tick(clock, now))
-                .await?;
-        }
         Ok(())
     }
 
@@ -335,7 +243,7 @@ impl Loop {
                 "alert"
             );
         }
-        self.unshown = Some(assignments(&self.evaluator.readings));
+        self.lookout.committed(&self.evaluator.readings);
         Ok(())
     }
 
@@ -357,23 +265,10 @@ impl Loop {
 
     /// The log is not what it was: proves every checkpoint again. False when stopped.
     async fn find_place(&mut self, stop: &CancellationToken) -> Result<bool, Error> {
-        for reading in &mut self.evaluator.readings {
-            let found = resumed(
-                &self.config,
-                &reading.topic,
-                reading.partition,
-                Some(reading.checkpoint()),
-                stop,
-            )
-            .await?;
-            let Some(checkpoint) = found else {
-                return Ok(false);
-            };
-            if checkpoint != reading.checkpoint() {
-                reading.move_to(checkpoint);
-            }
+        if !readings::prove(&self.config, &mut self.evaluator.readings, stop).await? {
+            return Ok(false);
         }
-        self.heads = None;
+        self.lookout.forget_heads();
         self.consumer
             .assign(&assignments(&self.evaluator.readings))?;
         Ok(true)
@@ -381,26 +276,8 @@ impl Loop {
 
     async fn now_and_then(&mut self, stop: &CancellationToken) -> Result<(), Error> {
         let now = Instant::now();
-        if now >= self.due.heads && !self.asking && self.heads.is_none() {
-            // Without an open episode, time only forgets.
-            self.due.heads = now
-                + if self.evaluator.engine.has_open() {
-                    limits::TICK
-                } else {
-                    limits::LAG_INTERVAL
-                };
-            self.ask_heads();
-        }
-        if now >= self.due.show
-            && !self.showing
-            && let Some(offsets) = self.unshown.take()
-        {
-            self.due.show = now + limits::LAG_INTERVAL;
-            self.showing = true;
-            let admin = self.admin.clone();
-            self.side
-                .push(async move { Side::Shown(admin.commit(GROUP, &offsets).await) }.boxed());
-        }
+        self.lookout
+            .look(&self.evaluator.readings, self.evaluator.engine.has_open());
         if now >= self.due.reload {
             self.due.reload = now + self.config.timing.reload_interval;
             self.reload(stop).await?;
@@ -417,121 +294,30 @@ impl Loop {
         Ok(())
     }
 
-    /// Asks for the ends of all partitions. What reached the queue before now is below them.
-    fn ask_heads(&mut self) {
-        self.asking = true;
-        let clock = now_ns();
-        let admin = self.admin.clone();
-        let partitions: Vec<(Arc<str>, i32)> = self
-            .evaluator
-            .readings
-            .iter()
-            .map(|reading| (Arc::clone(&reading.topic), reading.partition))
-            .collect();
-        self.side.push(
-            async move {
-                let mut ends = Vec::with_capacity(partitions.len());
-                for (topic, partition) in partitions {
-                    match admin.watermarks(&topic, partition).await {
-                        Ok((_, end)) => ends.push(end),
-                        Err(error) => return Side::Heads(clock, Err(error)),
-                    }
-                }
-                Side::Heads(clock, Ok(ends))
-            }
-            .boxed(),
-        );
-    }
-
-    fn came_back(&mut self, side: Side) {
-        match side {
-            Side::Heads(clock, Ok(ends)) => {
-                self.asking = false;
-                for (reading, end) in self.evaluator.readings.iter().zip(&ends) {
-                    let lag = (end - reading.next_offset).max(0) as f64;
-                    let topic = reading.topic.to_string();
-                    metrics::gauge!(names::LAG, "topic" => topic, "partition" => reading.partition.to_string()).set(lag);
-                }
-                self.heads = Some((clock, ends));
-            }
-            Side::Heads(_, Err(error)) => {
-                self.asking = false;
-                warn!(%error, "waiting for the queue; silent sources hold their alerts meanwhile");
-            }
-            Side::Shown(result) => {
-                self.showing = false;
-                if let Err(error) = result {
-                    warn!(%error, "cannot show alerting's offsets at the queue; trying again");
-                    self.unshown
-                        .get_or_insert_with(|| assignments(&self.evaluator.readings));
-                }
-            }
-        }
-    }
-
     /// Takes changed rule files if they are right; else the rules in force stay.
     async fn reload(&mut self, stop: &CancellationToken) -> Result<(), Error> {
-        if !self.files.changed().await? {
-            return Ok(());
-        }
-        let paths = self.config.rules.clone();
-        let configured = self.config.receivers.clone();
-        let loaded = tokio::task::spawn_blocking(move || {
-            let set = rules::load(&paths)?;
-            set.check_receivers(&configured)?;
-            Ok::<_, crate::RuleErrors>(set)
-        })
-        .await?;
-        match loaded {
-            Ok(set) => {
-                // Told with the state that they had under the rules before.
-                self.commit(stop).await?;
-                let now = now_ns();
-                let rules = set.rules.clone();
-                self.evaluate(move |evaluator| {
-                    evaluator
-                        .replace_rules(&rules, now)
-                        .expect("checked patterns compile");
-                })
-                .await?;
-                info!(rules = set.rules.len(), "rules were changed");
-                self.receivers
-                    .send_replace(Arc::new(receivers_of(&set, &self.config)));
-                self.changed_rules = Some(set.rules);
-                self.commit(stop).await?;
-            }
-            Err(errors) => {
+        let set = match self.files.changed().await? {
+            None => return Ok(()),
+            Some(Ok(set)) => set,
+            Some(Err(errors)) => {
                 metrics::counter!(names::RELOADS_REFUSED).increment(1);
                 tracing::error!(%errors, "changed rules are wrong; the ones before stay in force");
+                return Ok(());
             }
-        }
-        Ok(())
+        };
+        // Told with the state that they had under the rules before.
+        self.commit(stop).await?;
+        let now = now_ns();
+        let rules = set.rules.clone();
+        self.evaluate(move |evaluator| {
+            evaluator
+                .replace_rules(&rules, now)
+                .expect("checked patterns compile");
+        })
+        .await?;
+        info!(rules = set.rules.len(), "rules were changed");
+        self.receivers.send_replace(self.files.receivers(&set));
+        self.changed_rules = Some(set.rules);
+        self.commit(stop).await
     }
-
-    /// At a stop the queue should know all that was read, but need not.
-    async fn show_last(&mut self) {
-        if let Some(offsets) = self.unshown.take() {
-            let shown =
-                tokio::time::timeout(limits::STOP_PATIENCE, self.admin.commit(GROUP, &offsets))
-                    .await;
-            if !matches!(shown, Ok(Ok(()))) {
-                warn!(
-                    "the queue was not told how far alerting has read; it will be at the next start"
-                );
-            }
-        }
-    }
-}
-
-fn assignments(readings: &[Reading]) -> Vec<Assignment> {
-    let one = |reading: &Reading| Assignment {
-        topic: reading.topic.to_string(),
-        partition: reading.partition,
-        offset: reading.next_offset,
-    };
-    readings.iter().map(one).collect()
-}
-
-pub(crate) fn now_ns() -> i64 {
-    i64::try_from(jiff::Timestamp::now().as_nanosecond()).expect("the clock is before 2262")
 }

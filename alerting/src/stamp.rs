@@ -1,6 +1,11 @@
-//! Times as text: RFC 3339 with a `Z`.
+//! The wall clock, and times as text: RFC 3339 with a `Z`.
 
 use jiff::Timestamp;
+
+/// The wall clock, in nanoseconds since 1970.
+pub(crate) fn now_ns() -> i64 {
+    i64::try_from(Timestamp::now().as_nanosecond()).expect("the clock is before 2262")
+}
 
 /// Nanoseconds since 1970.
 pub(crate) fn nanos(ns: i64) -> String {

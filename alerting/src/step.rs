@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use logboom_client::{Checkpoint, Marks, Verdict, record_crc};
+use logboom_client::Verdict;
 use logboom_event::{Event, Record};
 
 use crate::{
@@ -13,66 +13,11 @@ use crate::{
     limits,
     matcher::{self, Matcher, Scratch},
     metrics as names,
+    readings::Reading,
     rules::Rule,
     sources::Idle,
-    store::Progress,
+    store::{Progress, Stored},
 };
-
-/// Where reading of one partition stands.
-pub(crate) struct Reading {
-    pub(crate) topic: Arc<str>,
-    pub(crate) partition: i32,
-    pub(crate) incarnation: u32,
-    pub(crate) next_offset: i64,
-    /// For the checkpoint's checksum: the record before `next_offset`, or what was stored of it.
-    last: Last,
-    pub(crate) marks: Marks,
-    dirty: bool,
-}
-
-enum Last {
-    Stored(Option<u32>),
-    Read(Record),
-}
-
-impl Reading {
-    pub(crate) fn new(
-        topic: Arc<str>,
-        partition: i32,
-        checkpoint: Checkpoint,
-        marks: Marks,
-    ) -> Reading {
-        Reading {
-            topic,
-            partition,
-            incarnation: checkpoint.incarnation,
-            next_offset: checkpoint.next_offset,
-            last: Last::Stored(checkpoint.last_crc),
-            marks,
-            dirty: true,
-        }
-    }
-
-    pub(crate) fn checkpoint(&self) -> Checkpoint {
-        let last_crc = match &self.last {
-            Last::Stored(crc) => *crc,
-            Last::Read(record) => Some(record_crc(record)),
-        };
-        Checkpoint {
-            incarnation: self.incarnation,
-            next_offset: self.next_offset,
-            last_crc,
-        }
-    }
-
-    /// Goes on from another place of the log, as `resume` said.
-    pub(crate) fn move_to(&mut self, checkpoint: Checkpoint) {
-        self.incarnation = checkpoint.incarnation;
-        self.next_offset = checkpoint.next_offset;
-        self.last = Last::Stored(checkpoint.last_crc);
-        self.dirty = true;
-    }
-}
 
 /// Rules, compiled for searching.
 pub(crate) struct Compiled {
@@ -172,21 +117,14 @@ impl Evaluator {
     pub(crate) fn feed(&mut self, records: Vec<Record>, now: i64) {
         metrics::counter!(names::RECORDS).increment(records.len() as u64);
         for record in records {
-            let reading = self.readings.iter_mut().find(|reading| {
-                reading.partition == record.partition && reading.topic == record.topic
-            });
-            // Of a partition that was never assigned; or one from before a move back.
-            let Some(reading) = reading.filter(|reading| record.offset >= reading.next_offset)
+            let Some(at) = self
+                .readings
+                .iter()
+                .position(|reading| reading.expects(&record))
             else {
                 continue;
             };
-            reading.next_offset = record.offset + 1;
-            reading.dirty = true;
-            let verdict = match &record.origin {
-                Some(origin) => reading.marks.observe(origin, record.timestamp_ms),
-                None => Verdict::New,
-            };
-            if verdict == Verdict::New {
+            if self.readings[at].pass(&record) == Verdict::New {
                 let event = Event::parse(&record);
                 let hits = self.compiled.hits(&event);
                 for at in hits {
@@ -197,10 +135,7 @@ impl Evaluator {
             } else {
                 metrics::counter!(names::DUPLICATES).increment(1);
             }
-            let reading = self.readings.iter_mut().find(|reading| {
-                reading.partition == record.partition && reading.topic == record.topic
-            });
-            reading.expect("it was there").last = Last::Read(record);
+            self.readings[at].keep(record);
         }
         self.tell_metrics();
     }
@@ -245,25 +180,33 @@ impl Evaluator {
 
     /// Progress of the partitions that moved since the last time.
     pub(crate) fn take_progress(&mut self) -> Vec<Progress> {
-        let progress = |reading: &mut Reading| {
-            std::mem::take(&mut reading.dirty).then(|| Progress {
-                topic: Arc::clone(&reading.topic),
-                partition: reading.partition,
-                checkpoint: reading.checkpoint(),
-                marks: reading.marks.to_bytes(),
-            })
-        };
-        self.readings.iter_mut().filter_map(progress).collect()
+        self.readings
+            .iter_mut()
+            .filter_map(Reading::take_progress)
+            .collect()
     }
 
     /// Drops the marks of sources that are long gone.
     pub(crate) fn forget_marks(&mut self, before_ms: i64) {
         for reading in &mut self.readings {
-            let before = reading.marks.len();
-            reading.marks.forget_closed(before_ms);
-            reading.dirty |= reading.marks.len() != before;
+            reading.forget_marks(before_ms);
         }
     }
+}
+
+/// The engine as it was when its state was last committed; `now` is the wall clock.
+pub(crate) fn restored(rules: &[Arc<Rule>], stored: Stored, idle: Idle, now: i64) -> Engine {
+    let mut engine = Engine::new(rules, idle);
+    for (source, clock) in stored.sources {
+        engine.restore_source(source, clock, now);
+    }
+    for (name, key, group) in stored.groups {
+        if let Some(former) = stored.rules.get(&name) {
+            engine.restore_group(former, key, group, now);
+        }
+    }
+    engine.restored();
+    engine
 }
 
 #[cfg(test)]

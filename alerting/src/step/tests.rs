@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use logboom_client::{Checkpoint, Marks};
 
 use super::*;
 use crate::{

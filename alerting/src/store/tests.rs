@@ -7,9 +7,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    run::restored,
+    readings::Reading,
     sources::Idle,
-    step::{Compiled, Evaluator, Reading},
+    stamp::now_ns,
+    step::{Compiled, Evaluator, restored},
     testing::{S, record, rule_set},
 };
 
@@ -50,7 +51,7 @@ impl Process {
                 Reading::new("logs".into(), partition, checkpoint, marks)
             })
             .collect();
-        let engine = restored(&set.rules, stored, idle());
+        let engine = restored(&set.rules, stored, idle(), now_ns());
         let compiled = Compiled::new(&set.rules, &[]).unwrap();
         Process {
             store,

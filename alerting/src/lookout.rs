@@ -1,0 +1,171 @@
+//! What is asked of the queue, and told to it, beside reading: where partitions end, and how far
+//! alerting has read. Reading never waits for any of it.
+//!
+//! The ends ("heads") are what the clock of silent sources rests on: it reaches the instant of a
+//! question once all that was in the queue then has been fed, so a backlog is never taken for silence.
+
+use std::sync::Arc;
+
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use logboom_client::{Admin, Assignment, ClientConfig};
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::{
+    limits, metrics as names,
+    readings::{Reading, assignments},
+    stamp::now_ns,
+};
+
+/// Under which alerting's progress is shown by the queue, and keeps log from being deleted.
+pub const GROUP: &str = "logboom-alerting";
+
+/// What comes back.
+pub(crate) enum Answer {
+    /// The ends of all partitions, as they were after the instant (wall clock, ns).
+    Heads(i64, Result<Vec<i64>, logboom_client::Error>),
+    /// Offsets were committed to the queue.
+    Shown(Result<(), logboom_client::Error>),
+}
+
+pub(crate) struct Lookout {
+    admin: Admin,
+    running: FuturesUnordered<BoxFuture<'static, Answer>>,
+    /// An instant and the ends that have to be passed for the clock to reach it.
+    heads: Option<(i64, Vec<i64>)>,
+    asking: bool,
+    heads_due: Instant,
+    /// Next offsets that are committed and not shown to the queue yet.
+    unshown: Option<Vec<Assignment>>,
+    showing: bool,
+    show_due: Instant,
+}
+
+impl Lookout {
+    pub(crate) fn new(queue: &ClientConfig) -> Result<Lookout, logboom_client::Error> {
+        let now = Instant::now();
+        Ok(Lookout {
+            admin: Admin::new(queue)?,
+            running: FuturesUnordered::new(),
+            heads: None,
+            asking: false,
+            heads_due: now,
+            unshown: None,
+            showing: false,
+            show_due: now,
+        })
+    }
+
+    /// The next answer; nothing when nothing was asked.
+    pub(crate) async fn next(&mut self) -> Option<Answer> {
+        self.running.next().await
+    }
+
+    /// Asks and tells what is due. Without an open episode (`has_open`), time only forgets.
+    pub(crate) fn look(&mut self, readings: &[Reading], has_open: bool) {
+        let now = Instant::now();
+        if now >= self.heads_due && !self.asking && self.heads.is_none() {
+            let interval = if has_open {
+                limits::TICK
+            } else {
+                limits::LAG_INTERVAL
+            };
+            self.heads_due = now + interval;
+            self.ask_heads(readings);
+        }
+        if now >= self.show_due
+            && !self.showing
+            && let Some(offsets) = self.unshown.take()
+        {
+            self.show_due = now + limits::LAG_INTERVAL;
+            self.showing = true;
+            let admin = self.admin.clone();
+            self.running
+                .push(async move { Answer::Shown(admin.commit(GROUP, &offsets).await) }.boxed());
+        }
+    }
+
+    /// Asks for the ends of all partitions. What reached the queue before now is below them.
+    fn ask_heads(&mut self, readings: &[Reading]) {
+        self.asking = true;
+        let clock = now_ns();
+        let admin = self.admin.clone();
+        let partitions: Vec<(Arc<str>, i32)> = readings
+            .iter()
+            .map(|reading| (Arc::clone(&reading.topic), reading.partition))
+            .collect();
+        self.running.push(
+            async move {
+                let mut ends = Vec::with_capacity(partitions.len());
+                for (topic, partition) in partitions {
+                    match admin.watermarks(&topic, partition).await {
+                        Ok((_, end)) => ends.push(end),
+                        Err(error) => return Answer::Heads(clock, Err(error)),
+                    }
+                }
+                Answer::Heads(clock, Ok(ends))
+            }
+            .boxed(),
+        );
+    }
+
+    pub(crate) fn came_back(&mut self, answer: Answer, readings: &[Reading]) {
+        match answer {
+            Answer::Heads(clock, Ok(ends)) => {
+                self.asking = false;
+                for (reading, end) in readings.iter().zip(&ends) {
+                    let lag = (end - reading.next_offset).max(0) as f64;
+                    let topic = reading.topic.to_string();
+                    metrics::gauge!(names::LAG, "topic" => topic, "partition" => reading.partition.to_string()).set(lag);
+                }
+                self.heads = Some((clock, ends));
+            }
+            Answer::Heads(_, Err(error)) => {
+                self.asking = false;
+                warn!(%error, "waiting for the queue; silent sources hold their alerts meanwhile");
+            }
+            Answer::Shown(result) => {
+                self.showing = false;
+                if let Err(error) = result {
+                    warn!(%error, "cannot show alerting's offsets at the queue; trying again");
+                    self.unshown.get_or_insert_with(|| assignments(readings));
+                }
+            }
+        }
+    }
+
+    /// The instant of which it is known by now that all that came before it has been fed.
+    pub(crate) fn passed(&mut self, readings: &[Reading]) -> Option<i64> {
+        let (clock, _) = self.heads.take_if(|(_, ends)| {
+            readings
+                .iter()
+                .zip(ends)
+                .all(|(reading, end)| reading.next_offset >= *end)
+        })?;
+        Some(clock)
+    }
+
+    /// Ends that were seen mean nothing any more.
+    pub(crate) fn forget_heads(&mut self) {
+        self.heads = None;
+    }
+
+    /// The queue is to be told that all up to here is done with.
+    pub(crate) fn committed(&mut self, readings: &[Reading]) {
+        self.unshown = Some(assignments(readings));
+    }
+
+    /// At a stop the queue should know all that was read, but need not.
+    pub(crate) async fn show_last(mut self) {
+        if let Some(offsets) = self.unshown.take() {
+            let shown =
+                tokio::time::timeout(limits::STOP_PATIENCE, self.admin.commit(GROUP, &offsets))
+                    .await;
+            if !matches!(shown, Ok(Ok(()))) {
+                warn!(
+                    "the queue was not told how far alerting has read; it will be at the next start"
+                );
+            }
+        }
+    }
+}

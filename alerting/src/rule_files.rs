@@ -1,0 +1,71 @@
+//! The rule files of a running process: read at start, noticed when they change.
+//!
+//! A change that has a mistake is refused as a whole; what was read before stays in force.
+
+use std::{path::PathBuf, sync::Arc, time::SystemTime};
+
+use crate::{
+    Config, Error, ReceiverConfig, RuleErrors,
+    rules::{self, RuleSet},
+};
+
+/// Rule files, with what tells that they changed: names, sizes and times.
+#[derive(Clone, Debug)]
+pub(crate) struct RuleFiles {
+    paths: Vec<PathBuf>,
+    /// Receivers of the configuration: rules may name them too, and they win over those of files.
+    configured: Vec<ReceiverConfig>,
+    seen: Vec<(PathBuf, u64, Option<SystemTime>)>,
+}
+
+impl RuleFiles {
+    /// Reads the files for the first time.
+    pub(crate) async fn load(config: &Config) -> Result<(RuleFiles, RuleSet), Error> {
+        let mut files = RuleFiles {
+            paths: config.rules.clone(),
+            configured: config.receivers.clone(),
+            seen: Vec::new(),
+        };
+        files.look().await?;
+        let set = files.read().await??;
+        Ok((files, set))
+    }
+
+    /// What the files say now, or what is wrong with it; nothing when they are as they were.
+    pub(crate) async fn changed(&mut self) -> Result<Option<Result<RuleSet, RuleErrors>>, Error> {
+        if !self.look().await? {
+            return Ok(None);
+        }
+        self.read().await.map(Some)
+    }
+
+    /// Receivers of the configuration, then those of rule files that it does not have.
+    pub(crate) fn receivers(&self, set: &RuleSet) -> Arc<Vec<ReceiverConfig>> {
+        let mut receivers = self.configured.clone();
+        for receiver in &set.receivers {
+            if !receivers.iter().any(|known| known.name == receiver.name) {
+                receivers.push(receiver.clone());
+            }
+        }
+        Arc::new(receivers)
+    }
+
+    /// Before the files are read, so that what changes meanwhile is noticed the next time.
+    async fn look(&mut self) -> Result<bool, Error> {
+        let paths = self.paths.clone();
+        let seen = tokio::task::spawn_blocking(move || rules::fingerprints(&paths)).await?;
+        let changed = seen != self.seen;
+        self.seen = seen;
+        Ok(changed)
+    }
+
+    async fn read(&self) -> Result<Result<RuleSet, RuleErrors>, Error> {
+        let files = self.clone();
+        let read = move || {
+            let set = rules::load(&files.paths)?;
+            set.check_receivers(&files.configured)?;
+            Ok(set)
+        };
+        Ok(tokio::task::spawn_blocking(read).await?)
+    }
+}
