@@ -97,13 +97,22 @@ pub const OFFSET_METADATA_BYTES_MAX: usize = 4096;
 /// Offsets kept over all groups: 64 Ki rows of ~200 bytes are 13 MiB.
 pub const OFFSETS_MAX: usize = 64 * 1024;
 
+/// Bytes of all those rows with their groups, topics and metadata: in memory, in a snapshot, and in the answer to an
+/// OffsetFetch for everything. Without it the longest names and metadata would make 300 MiB.
+pub const OFFSETS_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// Session timeout that a group member may ask for.
 pub const SESSION_TIMEOUT_MIN: Duration = Duration::from_millis(1000);
 /// See [`SESSION_TIMEOUT_MIN`]; Kafka's `group.max.session.timeout.ms`.
 pub const SESSION_TIMEOUT_MAX: Duration = Duration::from_secs(1800);
 
-/// Journal size past which the offset store writes a snapshot and starts again.
-pub const OFFSETS_JOURNAL_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Journal size past which the offset store writes a snapshot and starts again, unless the last one was more than half
+/// as large: then past twice that one.
+pub const OFFSETS_COMPACT_BYTES_MIN: u64 = 8 * 1024 * 1024;
+
+/// The largest journal of offsets: a snapshot of `OFFSETS_BYTES_MAX`, as much again to grow, and as much again while
+/// the disk has no room for the next snapshot.
+pub const OFFSETS_JOURNAL_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// Producer ids handed out from one durable reservation: one sync per thousand producers, and at most a
 /// thousand of 2^63 ids are skipped by a crash.

@@ -3,23 +3,29 @@
 //! A journal of changes (`offsets/`), replayed into a map at start. One thread owns the journal: it takes the changes
 //! that have queued up, appends them, syncs once, applies them to the map and answers, so the map never shows what a
 //! crash could take back. A change is a postcard-encoded [`Change`]; variants and fields are only ever added at the
-//! end. When the journal has grown past its limit it is replaced by a snapshot, one `Commit` a group.
+//! end. When the journal has grown to twice its last snapshot it is replaced by the next, some `Commit`s a group; when
+//! that failed for so long that the journal is full, by the commit that finds no room in it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
 
-use logboom_disk::{Disk, Journal, JournalLimits};
+use logboom_disk::{Disk, Error as DiskError, Journal, JournalLimits};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 
 use crate::error::Error;
-use crate::limits::{OFFSETS_JOURNAL_BYTES_MAX, OFFSETS_MAX};
+use crate::limits::{
+    OFFSETS_BYTES_MAX, OFFSETS_COMPACT_BYTES_MIN, OFFSETS_JOURNAL_BYTES_MAX, OFFSETS_MAX,
+};
 
 /// Changes that wait for the journal; senders wait beyond that.
 const QUEUE_MAX: usize = 256;
+
+/// What a row or a group takes beside its text: numbers, lengths, and its place in the map.
+const ROW_FIXED_BYTES: usize = 64;
 
 /// Rows of one journal record: with the longest topic name and metadata a row has 4.4 KiB, so 128 stay below the
 /// journal's 1 MiB a record.
@@ -58,6 +64,12 @@ type Rows = BTreeMap<(Arc<str>, i32), Committed>;
 pub(crate) enum StoreError {
     #[error("more than {OFFSETS_MAX} offsets are committed; delete groups that are no longer used")]
     TooMany,
+    #[error(
+        "committed offsets and their metadata take more than {OFFSETS_BYTES_MAX} bytes; delete groups that are no longer used, or commit less metadata"
+    )]
+    TooLarge,
+    #[error("the journal of offsets is full")]
+    JournalFull,
     #[error("the journal of offsets cannot be written: {0}")]
     Storage(String),
     #[error("the broker is stopping")]
@@ -67,7 +79,10 @@ pub(crate) enum StoreError {
 #[derive(Default)]
 struct Memory {
     groups: HashMap<String, Rows>,
+    /// Rows over all groups.
     count: usize,
+    /// See [`row_bytes`] and [`group_bytes`].
+    bytes: usize,
 }
 
 /// The store. One a broker.
@@ -86,13 +101,20 @@ struct Command {
 impl Offsets {
     /// Replays the journal. Blocking.
     pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Offsets, Error> {
+        let limits = JournalLimits {
+            file_bytes_max: OFFSETS_JOURNAL_BYTES_MAX,
+            ..JournalLimits::default()
+        };
+        Offsets::open_with(disk, dir, limits)
+    }
+
+    fn open_with(disk: Arc<dyn Disk>, dir: &Path, limits: JournalLimits) -> Result<Offsets, Error> {
         let dir = dir.join("offsets");
         let failed = |source| Error::DataDir {
             path: dir.clone(),
             source: Box::new(source),
         };
-        let (journal, records) =
-            Journal::open(disk, &dir, JournalLimits::default()).map_err(failed)?;
+        let (journal, records) = Journal::open(disk, &dir, limits).map_err(failed)?;
         let mut memory = Memory::default();
         for record in records {
             let change = postcard::from_bytes(&record).map_err(|error| Error::Damaged {
@@ -106,8 +128,8 @@ impl Offsets {
         let writer = Writer {
             journal,
             memory: memory.clone(),
-            compact_at: OFFSETS_JOURNAL_BYTES_MAX,
-            unapplied: 0,
+            compact_at: OFFSETS_COMPACT_BYTES_MIN,
+            unapplied: Room::default(),
         };
         let thread = thread::Builder::new()
             .name("queue-offsets".to_owned())
@@ -254,26 +276,64 @@ impl Memory {
     fn apply(&mut self, change: Change) {
         match change {
             Change::Commit { group, rows } => {
+                if !self.groups.contains_key(&group) {
+                    self.bytes += group_bytes(&group);
+                }
                 let known = self.groups.entry(group).or_default();
                 for row in rows {
-                    let is_new = known
-                        .insert((row.topic.into(), row.partition), row.committed)
-                        .is_none();
-                    self.count += usize::from(is_new);
+                    self.bytes += row_bytes(&row.topic, &row.committed);
+                    self.count += 1;
+                    let key = (Arc::from(row.topic), row.partition);
+                    if let Some(old) = known.insert(key.clone(), row.committed) {
+                        self.bytes -= row_bytes(&key.0, &old);
+                        self.count -= 1;
+                    }
                 }
             }
             Change::DeleteGroup { group } => {
-                self.count -= self.groups.remove(&group).map_or(0, |rows| rows.len());
+                let Some(rows) = self.groups.remove(&group) else {
+                    return;
+                };
+                self.count -= rows.len();
+                self.bytes -= group_bytes(&group) + bytes_of(&rows);
             }
             Change::DeleteTopic { topic } => {
-                for rows in self.groups.values_mut() {
-                    let before = rows.len();
-                    rows.retain(|(name, _), _| **name != topic);
-                    self.count -= before - rows.len();
-                }
-                self.groups.retain(|_, rows| !rows.is_empty());
+                self.groups.retain(|group, rows| {
+                    let gone = rows
+                        .extract_if(.., |(name, _), _| **name == topic)
+                        .collect();
+                    self.count -= Rows::len(&gone);
+                    self.bytes -= bytes_of(&gone);
+                    if rows.is_empty() {
+                        self.bytes -= group_bytes(group);
+                    }
+                    !rows.is_empty()
+                });
             }
         }
+    }
+
+    /// What `rows` of `group` would need beside what is there, those that replace others their difference at most.
+    fn room_for(&self, group: &str, rows: &[Row]) -> Room {
+        let known = self.groups.get(group);
+        let mut room = Room {
+            rows: 0,
+            bytes: known.map_or_else(|| group_bytes(group), |_| 0),
+        };
+        for row in rows {
+            let key = (Arc::from(row.topic.as_str()), row.partition);
+            let bytes = row_bytes(&row.topic, &row.committed);
+            match known.and_then(|rows| rows.get(&key)) {
+                Some(old) => {
+                    room.bytes += bytes.saturating_sub(row_bytes(&row.topic, old));
+                }
+                None => {
+                    room.rows += 1;
+                    room.bytes += bytes;
+                }
+            }
+        }
+        room
     }
 
     fn snapshot(&self) -> Vec<Vec<u8>> {
@@ -288,6 +348,19 @@ impl Memory {
         }
         records
     }
+}
+
+fn row_bytes(topic: &str, committed: &Committed) -> usize {
+    ROW_FIXED_BYTES + topic.len() + committed.metadata.len()
+}
+
+fn group_bytes(group: &str) -> usize {
+    ROW_FIXED_BYTES + group.len()
+}
+
+fn bytes_of(rows: &Rows) -> usize {
+    let bytes = |((topic, _), committed): (&(Arc<str>, i32), _)| row_bytes(topic, committed);
+    rows.iter().map(bytes).sum()
 }
 
 fn rows_of(rows: &Rows) -> Vec<Row> {
@@ -305,87 +378,124 @@ fn encode(change: &Change) -> Vec<u8> {
         .expect("plain structures of text and numbers are encoded into memory")
 }
 
+/// Rows and bytes that a change adds.
+#[derive(Clone, Copy, Default)]
+struct Room {
+    rows: usize,
+    bytes: usize,
+}
+
 struct Writer {
     journal: Journal,
     memory: Arc<RwLock<Memory>>,
     /// Journal size at which the next snapshot is due: twice the last one at least, so that a store which is
     /// large by itself is not rewritten at every commit.
     compact_at: u64,
-    /// Rows of the current round that are not in memory yet and may be new there.
-    unapplied: usize,
+    /// What the appended changes add that are not in memory yet.
+    unapplied: Room,
 }
 
 impl Writer {
     fn run(mut self, mut receiver: mpsc::Receiver<Command>) {
         let mut commands = Vec::new();
         while receiver.blocking_recv_many(&mut commands, QUEUE_MAX) > 0 {
-            let outcomes: Vec<_> = commands
-                .iter()
-                .map(|command| self.append(&command.changes))
-                .collect();
-            let synced = self.journal.sync().map_err(|error| {
-                error!(%error, "offsets cannot be synced; commits are refused until the broker is restarted");
-                StoreError::Storage(error.to_string())
-            });
-            for (command, appended) in commands.drain(..).zip(outcomes) {
-                let outcome = appended.and(synced.clone());
-                if outcome.is_ok() {
-                    let mut memory = self.memory.write().expect("no reader or writer panics");
-                    command
-                        .changes
-                        .into_iter()
-                        .for_each(|change| memory.apply(change));
+            let mut appended = Vec::with_capacity(commands.len());
+            for command in commands.drain(..) {
+                let mut outcome = self.append(&command.changes);
+                if outcome == Err(StoreError::JournalFull) {
+                    // A snapshot is made from memory, which has to have everything that is in the journal.
+                    self.finish(&mut appended);
+                    self.compact();
+                    outcome = self.append(&command.changes);
                 }
-                // The client may have gone; its commit stands.
-                let _gone = command.done.send(outcome);
+                appended.push((command, outcome));
             }
-            self.unapplied = 0;
-            self.compact_if_due();
+            self.finish(&mut appended);
+            if self.journal.bytes() >= self.compact_at {
+                self.compact();
+            }
         }
+    }
+
+    /// Syncs what was appended, shows it and answers.
+    fn finish(&mut self, appended: &mut Vec<(Command, Result<(), StoreError>)>) {
+        let synced = self.journal.sync().map_err(|error| {
+            error!(%error, "offsets cannot be synced; commits are refused until the broker is restarted");
+            StoreError::Storage(error.to_string())
+        });
+        for (command, outcome) in appended.drain(..) {
+            let outcome = outcome.and(synced.clone());
+            if outcome.is_ok() {
+                let mut memory = self.memory.write().expect("no reader or writer panics");
+                command
+                    .changes
+                    .into_iter()
+                    .for_each(|change| memory.apply(change));
+            }
+            // The client may have gone; its commit stands.
+            let _gone = command.done.send(outcome);
+        }
+        self.unapplied = Room::default();
     }
 
     fn append(&mut self, changes: &[Change]) -> Result<(), StoreError> {
-        self.check_room(changes)?;
+        let room = self.check_room(changes)?;
         for change in changes {
             self.journal
                 .append(&encode(change))
-                .map_err(|error| StoreError::Storage(error.to_string()))?;
+                .map_err(|error| match error {
+                    // No record is: that is what the maxima of its parts are for.
+                    DiskError::TooLarge { .. } => StoreError::JournalFull,
+                    error => StoreError::Storage(error.to_string()),
+                })?;
         }
+        self.unapplied = room;
         Ok(())
     }
 
-    /// Offsets that move on need no room; new ones do. Which are new is looked up near the limit only.
-    fn check_room(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+    /// Offsets that move on need no room; new ones and longer metadata do. What is new is looked up near the limits
+    /// only. Returns what is unapplied with `changes`.
+    fn check_room(&self, changes: &[Change]) -> Result<Room, StoreError> {
         let memory = self.memory.read().expect("no reader or writer panics");
-        let held = memory.count + self.unapplied;
         let commits = changes.iter().filter_map(|change| match change {
             Change::Commit { group, rows } => Some((group, rows)),
             Change::DeleteGroup { .. } | Change::DeleteTopic { .. } => None,
         });
-        let is_new = |group: &str, row: &Row| {
-            let key = (Arc::from(row.topic.as_str()), row.partition);
-            !memory
-                .groups
-                .get(group)
-                .is_some_and(|rows| rows.contains_key(&key))
+        let mut needed = Room::default();
+        for (group, rows) in commits.clone() {
+            let bytes = rows.iter().map(|row| row_bytes(&row.topic, &row.committed));
+            needed.rows += rows.len();
+            needed.bytes += group_bytes(group) + bytes.sum::<usize>();
+        }
+        let with = |needed: Room| Room {
+            rows: self.unapplied.rows + needed.rows,
+            bytes: self.unapplied.bytes + needed.bytes,
         };
-        let mut added = commits.clone().map(|(_, rows)| rows.len()).sum::<usize>();
-        if held + added > OFFSETS_MAX {
-            added = commits
-                .map(|(group, rows)| rows.iter().filter(|row| is_new(group, row)).count())
-                .sum();
+        let fits = |room: Room| {
+            (
+                memory.count + room.rows <= OFFSETS_MAX,
+                memory.bytes + room.bytes <= OFFSETS_BYTES_MAX,
+            )
+        };
+        if fits(with(needed)) != (true, true) {
+            needed = Room::default();
+            for (group, rows) in commits {
+                let room = memory.room_for(group, rows);
+                needed.rows += room.rows;
+                needed.bytes += room.bytes;
+            }
         }
-        if held + added > OFFSETS_MAX {
-            return Err(StoreError::TooMany);
+        let room = with(needed);
+        match fits(room) {
+            (true, true) => Ok(room),
+            // A store that is over its maxima by an older one's still lets offsets move on.
+            _ if needed.rows == 0 && needed.bytes == 0 => Ok(room),
+            (false, _) => Err(StoreError::TooMany),
+            (true, false) => Err(StoreError::TooLarge),
         }
-        self.unapplied += added;
-        Ok(())
     }
 
-    fn compact_if_due(&mut self) {
-        if self.journal.bytes() < self.compact_at {
-            return;
-        }
+    fn compact(&mut self) {
         let snapshot = self
             .memory
             .read()
@@ -394,13 +504,14 @@ impl Writer {
         if let Err(error) = self.journal.compact(snapshot.iter()) {
             warn!(%error, "offsets journal cannot be compacted; it goes on growing and is tried again");
         }
-        self.compact_at = OFFSETS_JOURNAL_BYTES_MAX.max(2 * self.journal.bytes());
+        self.compact_at = OFFSETS_COMPACT_BYTES_MIN.max(2 * self.journal.bytes());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::OFFSET_METADATA_BYTES_MAX;
     use logboom_disk::SimDisk;
 
     fn row(topic: &str, partition: i32, offset: i64) -> Row {
@@ -500,7 +611,7 @@ mod tests {
         let metadata = "m".repeat(4000);
         let mut written = 0;
         let mut next = 0;
-        while written < 3 * OFFSETS_JOURNAL_BYTES_MAX as usize {
+        while written < 3 * OFFSETS_COMPACT_BYTES_MIN as usize {
             next += 1;
             let mut row = row("t", 0, next);
             row.committed.metadata.clone_from(&metadata);
@@ -516,7 +627,7 @@ mod tests {
             .map(|entry| disk.open(&dir.join(entry.name)).unwrap().len().unwrap());
         let total: u64 = sizes.sum();
         assert!(
-            total <= OFFSETS_JOURNAL_BYTES_MAX + 2 * 1024 * 1024,
+            total <= OFFSETS_COMPACT_BYTES_MIN + 2 * 1024 * 1024,
             "{total} bytes"
         );
         assert_eq!(offset(&open(&disk), "g", "t", 0), Some(next));
@@ -565,5 +676,69 @@ mod tests {
         offsets.delete_group("g").await.unwrap();
         offsets.commit("h", rows(0, 1)).await.unwrap();
         offsets.close().unwrap();
+    }
+
+    /// With the longest metadata that a commit may have.
+    fn long_row(partition: i32) -> Row {
+        let mut row = row("t", partition, 1);
+        row.committed.metadata = "m".repeat(OFFSET_METADATA_BYTES_MAX);
+        row
+    }
+
+    #[tokio::test]
+    async fn the_bytes_of_offsets_are_bounded() {
+        let disk = SimDisk::new(1);
+        let offsets = open(&disk);
+        let rows = |from: i32, to: i32| (from..to).map(long_row).collect::<Vec<_>>();
+        let fit = (OFFSETS_BYTES_MAX / row_bytes("t", &long_row(0).committed)) as i32;
+        offsets.commit("g", rows(0, fit - 1)).await.unwrap();
+        let refused = offsets.commit("g", rows(fit, fit + 2)).await;
+        assert_eq!(refused, Err(StoreError::TooLarge));
+        assert_eq!(
+            offsets.commit("h", rows(0, 2)).await,
+            Err(StoreError::TooLarge)
+        );
+        offsets
+            .commit("g", rows(0, 100))
+            .await
+            .expect("what is known moves on");
+        // Shorter metadata makes room, a deleted topic all of it.
+        let short = (0..10).map(|partition| row("t", partition, 2)).collect();
+        offsets.commit("g", short).await.unwrap();
+        offsets.commit("g", rows(fit, fit + 5)).await.unwrap();
+        offsets.delete_topic("t").await.unwrap();
+        offsets.commit("h", rows(0, fit - 1)).await.unwrap();
+        offsets.delete_group("h").await.unwrap();
+        offsets.commit("i", rows(0, fit - 1)).await.unwrap();
+        offsets.close().unwrap();
+        assert_eq!(open(&disk).all("i").len(), fit as usize - 1);
+    }
+
+    #[tokio::test]
+    async fn a_full_journal_makes_way_for_a_snapshot_and_loses_nothing() {
+        let disk = SimDisk::new(1);
+        let limits = JournalLimits {
+            file_bytes_max: 64 << 10,
+            ..JournalLimits::default()
+        };
+        let open = || Offsets::open_with(Arc::new(disk.clone()), Path::new("/"), limits).unwrap();
+        let offsets = open();
+        let (partitions, last) = (0..17, 30);
+        let commit = async |partition, offset| {
+            let mut row = row("t", partition, offset);
+            row.committed.metadata = "m".repeat(1000);
+            offsets.commit("g", vec![row]).await.unwrap();
+        };
+        for next in 0..=last {
+            // Together, so that the journal gets full in the middle of a round.
+            let commits = partitions.clone().map(|partition| commit(partition, next));
+            futures::future::join_all(commits).await;
+        }
+        offsets.close().unwrap();
+        for offsets in [&offsets, &open()] {
+            for partition in partitions.clone() {
+                assert_eq!(offset(offsets, "g", "t", partition), Some(last));
+            }
+        }
     }
 }

@@ -100,9 +100,11 @@ fn refuse_commit(call: &Call<'_>, request: &OffsetCommitRequest) -> Result<(), R
 
 fn store_code(error: &StoreError) -> ResponseError {
     match error {
-        StoreError::TooMany => ResponseError::PolicyViolation,
+        StoreError::TooMany | StoreError::TooLarge => ResponseError::PolicyViolation,
         // Retriable: there may be room, or another broker, later.
-        StoreError::Storage(_) | StoreError::Stopping => ResponseError::CoordinatorNotAvailable,
+        StoreError::JournalFull | StoreError::Storage(_) | StoreError::Stopping => {
+            ResponseError::CoordinatorNotAvailable
+        }
     }
 }
 
