@@ -31,6 +31,8 @@ pub struct Query {
     pub signal: Signal,
     /// Empty when the events themselves are asked for.
     pub pipes: Vec<Pipe>,
+    /// Where they begin in the text.
+    pub(crate) pipes_from: usize,
     /// As it was typed.
     pub text: String,
 }

@@ -6,7 +6,6 @@ use logboom_event::token::{Kind, fold, kind};
 use logboom_event::{EventId, Level};
 
 use crate::ast::{Clause, Exact, Expr, Range, Test};
-use crate::duration;
 use crate::error::QueryError;
 use crate::field::Field;
 use crate::glob::{Glob, Piece};
@@ -14,13 +13,14 @@ use crate::limits;
 use crate::number::Number;
 use crate::parse::{Parser, existence};
 use crate::pattern::Pattern;
+use crate::span_clause::chosen;
 use crate::span_field::SpanField;
 use crate::time;
 use crate::words::{Words, fold_pieces};
 
 /// One end of a range, as written.
-struct End {
-    text: String,
+pub(crate) struct End {
+    pub(crate) text: String,
     /// Quotes make a text of a number.
     quoted: bool,
 }
@@ -296,53 +296,6 @@ impl Parser<'_> {
         Ok(Expr::Clause(Clause { field, test, span }))
     }
 
-    /// A whole value of a span's own field.
-    fn own_value(
-        &self,
-        own: &SpanField,
-        text: &str,
-        span: &Span<usize>,
-    ) -> Result<Test, QueryError> {
-        if *own == SpanField::Duration {
-            let ns = self.duration(text, span)?;
-            return Ok(Test::Exact(Exact::new(&ns.to_string())));
-        }
-        let known = |choices: &[&str]| choices.contains(&&*fold(text));
-        if own.choices().is_some_and(|choices| !known(choices)) {
-            let complaint = format!("asks for `{text}`, which no span has; {}", chosen(own));
-            return Err(self.error(span.clone(), &complaint));
-        }
-        Ok(Test::Exact(Exact::new(text)))
-    }
-
-    fn duration(&self, text: &str, span: &Span<usize>) -> Result<Number, QueryError> {
-        let length = duration::parse(text).map(Number::Int);
-        length.or_else(|| Number::parse(text)).ok_or_else(|| {
-            let complaint = format!(
-                "asks for `{text}`, which is no duration; write a number with one of the units {}, e.g. `500ms`; without one it counts ns",
-                duration::UNITS_TEXT
-            );
-            self.error(span.clone(), &complaint)
-        })
-    }
-
-    fn duration_range(
-        &self,
-        low: Bound<End>,
-        high: Bound<End>,
-        span: &Span<usize>,
-    ) -> Result<Test, QueryError> {
-        let bound = |end: Bound<End>| {
-            Ok(match end {
-                Bound::Included(end) => Bound::Included(self.duration(&end.text, span)?),
-                Bound::Excluded(end) => Bound::Excluded(self.duration(&end.text, span)?),
-                Bound::Unbounded => Bound::Unbounded,
-            })
-        };
-        let (low, high) = (bound(low)?, bound(high)?);
-        Ok(Test::Range(Range::Number { low, high }))
-    }
-
     fn level(&self, text: &str, span: &Span<usize>) -> Result<Level, QueryError> {
         text.parse().map_err(|_| {
             let complaint = format!("asks for `{text}`, which is no level; levels are trace, debug, info, warn, error, fatal");
@@ -412,17 +365,6 @@ impl Parser<'_> {
             Bound::Unbounded => None,
         };
         Ok(Test::Time { from, until })
-    }
-}
-
-/// What a field with few values can be asked for.
-fn chosen(own: &SpanField) -> String {
-    let choices = own.choices().unwrap_or_default().join(", ");
-    match own {
-        SpanField::Status => format!(
-            "a span's status is one of {choices}. An attribute is `attributes.status`; HTTP's code usually is `http.response.status_code`"
-        ),
-        own => format!("a span's {own} is one of {choices}; an attribute is `attributes.{own}`"),
     }
 }
 

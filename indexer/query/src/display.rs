@@ -9,6 +9,8 @@ use logboom_event::Level;
 use crate::ast::{Clause, Expr, Query, Range, Signal, Test};
 use crate::field::{EXISTS, Field, INDEX};
 use crate::glob::Piece;
+use crate::pipe::{GroupKey, Pipe, Stats};
+use crate::stats::{call_text, is_plain, key_text};
 use crate::time;
 
 impl Display for Query {
@@ -17,20 +19,92 @@ impl Display for Query {
             it: &self.expr,
             signal: self.signal,
         };
-        let Some(index) = &self.index else {
-            return write!(out, "{expr}");
-        };
-        write!(out, "{INDEX}:")?;
-        quoted(out, index)?;
-        match &self.expr {
-            Expr::All => Ok(()),
-            Expr::And(_) => write!(out, " AND {expr}"),
-            _ => {
-                out.write_str(" AND ")?;
-                expr.operand(out)
+        match &self.index {
+            None => write!(out, "{expr}")?,
+            Some(index) => {
+                write!(out, "{INDEX}:")?;
+                quoted(out, index)?;
+                match &self.expr {
+                    Expr::All => {}
+                    Expr::And(_) => write!(out, " AND {expr}")?,
+                    _ => {
+                        out.write_str(" AND ")?;
+                        expr.operand(out)?;
+                    }
+                }
+            }
+        }
+        for pipe in &self.pipes {
+            out.write_str(" | ")?;
+            match pipe {
+                Pipe::Stats(stats) => expr.of(stats).fmt(out)?,
+                Pipe::Sort(keys) => {
+                    let Some(stats) = self.stats() else { continue };
+                    for (at, key) in keys.iter().enumerate() {
+                        out.write_str(if at == 0 { "sort " } else { ", " })?;
+                        out.write_str(if key.descending { "-" } else { "" })?;
+                        expr.of(stats).column(out, key.column)?;
+                    }
+                }
+                Pipe::Limit(rows) => write!(out, "limit {rows}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Display for Shown<'_, Stats> {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let groups = self.it.by.len();
+        let columns = self.it.columns().count();
+        for column in (groups..columns).chain(0..groups) {
+            out.write_str(match column {
+                0 if groups > 0 => " by ",
+                column if column == groups => "stats ",
+                _ => ", ",
+            })?;
+            let (name, text) = self.name_and_text(column);
+            out.write_str(&text)?;
+            if name != text {
+                out.write_str(" as ")?;
+                column_name(out, name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Shown<'_, Stats> {
+    /// A column's name, and how what it holds is written.
+    fn name_and_text(&self, column: usize) -> (&str, String) {
+        match self.it.by.get(column) {
+            Some(group) => (&group.name, key_text(&group.key, self.signal)),
+            None => {
+                let aggregate = &self.it.aggregates[column - self.it.by.len()];
+                let field = aggregate.field.as_ref();
+                let text = call_text(aggregate.function, field, self.signal);
+                (&aggregate.name, text)
             }
         }
     }
+
+    /// A column as `sort` names it.
+    fn column(&self, out: &mut Formatter<'_>, column: usize) -> fmt::Result {
+        let (name, text) = self.name_and_text(column);
+        let field = self.it.by.get(column).map(|group| &group.key);
+        // A call reads back as itself; a field's name may need the quotes.
+        if name == text && !matches!(field, Some(GroupKey::Field(_))) {
+            return out.write_str(name);
+        }
+        column_name(out, name)
+    }
+}
+
+fn column_name(out: &mut Formatter<'_>, name: &str) -> fmt::Result {
+    if is_plain(name) {
+        return out.write_str(name);
+    }
+    quoted(out, name)
 }
 
 /// A part of a query with what decides how its fields are spelled.
@@ -85,7 +159,7 @@ impl Shown<'_, Expr> {
 impl Display for Shown<'_, Clause> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         let Clause { field, test, .. } = self.it;
-        let name = field.spelled(self.signal);
+        let name = field.in_clause(self.signal);
         if *test == Test::Exists {
             return write!(out, "{EXISTS}:{name}");
         }

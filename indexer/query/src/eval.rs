@@ -15,7 +15,7 @@ pub fn matches(query: &Query, event: &Event) -> bool {
     matches_with_id(query, event, None)
 }
 
-/// As [`matches`], for an event whose id is known.
+/// As [`matches()`], for an event whose id is known.
 pub fn matches_with_id(query: &Query, event: &Event, id: Option<EventId>) -> bool {
     decide(&query.expr, &|clause| {
         Some(clause_matches(clause, event, id))

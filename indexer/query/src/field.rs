@@ -66,15 +66,25 @@ impl Field {
         Field::Attribute(name.to_owned())
     }
 
-    /// As a query of this signal has to spell it.
-    pub(crate) fn spelled(&self, signal: Signal) -> String {
+    /// As a clause of this signal has to spell it.
+    pub(crate) fn in_clause(&self, signal: Signal) -> String {
         match self {
-            Field::Attribute(path)
-                if signal == Signal::Spans
-                    && (SpanField::from_name(path).is_some()
-                        || matches!(path.as_str(), "events" | "links")) =>
-            {
+            Field::Attribute(path) if signal == Signal::Spans && is_span_s(path) => {
                 format!("{ATTRIBUTE_PREFIX}{self}")
+            }
+            _ => self.to_string(),
+        }
+    }
+
+    /// As a pipe has to spell it: no colon follows, so fewer names could be read as something else.
+    pub(crate) fn in_pipe(&self, signal: Signal) -> String {
+        match self {
+            Field::Attribute(path) if !is_taken(path) => {
+                let prefix = match signal {
+                    Signal::Spans if is_span_s(path) => ATTRIBUTE_PREFIX,
+                    Signal::Spans | Signal::Logs => "",
+                };
+                format!("{prefix}{}", Escaped(path))
             }
             _ => self.to_string(),
         }
@@ -94,7 +104,7 @@ impl Display for Field {
                 if is_reserved(path) {
                     out.write_str(ATTRIBUTE_PREFIX)?;
                 }
-                write_name(out, path)
+                Escaped(path).fmt(out)
             }
             Field::Span(own) => own.fmt(out),
             named => {
@@ -105,24 +115,39 @@ impl Display for Field {
     }
 }
 
-pub(crate) fn write_name(out: &mut Formatter<'_>, name: &str) -> fmt::Result {
-    for c in name.chars() {
-        if !is_name_char(c) {
-            out.write_str("\\")?;
+/// A name with its special characters escaped.
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            if !is_name_char(c) {
+                out.write_str("\\")?;
+            }
+            write!(out, "{c}")?;
         }
-        write!(out, "{c}")?;
+        Ok(())
     }
-    Ok(())
 }
 
 /// Would a bare spelling of this attribute's path be read as something else?
 fn is_reserved(path: &str) -> bool {
-    path.starts_with(ATTRIBUTE_PREFIX)
+    is_taken(path)
         || path == EXISTS
         || path == INDEX
-        || !path.starts_with(is_name_start)
         || (path.len() == 1 && path.starts_with(|c: char| c.is_ascii_alphabetic()))
+}
+
+/// As [`is_reserved`], where no colon follows.
+fn is_taken(path: &str) -> bool {
+    path.starts_with(ATTRIBUTE_PREFIX)
+        || !path.starts_with(is_name_start)
         || BUILT_IN.iter().any(|(name, _)| *name == path)
+}
+
+/// Is it a span's own name, or refused as one?
+fn is_span_s(path: &str) -> bool {
+    SpanField::from_name(path).is_some() || matches!(path, "events" | "links")
 }
 
 pub(crate) fn is_name_start(c: char) -> bool {

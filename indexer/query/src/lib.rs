@@ -1,11 +1,11 @@
-//! The filter language: text → AST ([`parse`]), AST → text (`Display`), and what an AST means
-//! ([`matches`]).
+//! The query language: text → AST ([`parse_in`]), AST → text (`Display`), and what an AST means:
+//! which events ([`matches()`]), and which table of them ([`table()`], where the query has pipes).
 //!
 //! `matches` is the oracle of the whole system: alert filters and live tail call it, and the index
 //! answers exactly what it would say (`indexer/search` verifies with it wherever the index alone
 //! cannot decide). For that the index borrows this crate's notions of a value's text
 //! ([`value::visit`]), of a word sequence ([`Words`]), of a wildcard ([`Glob`]) and of what a
-//! regex cannot match without ([`Pattern::hint`]).
+//! regex cannot match without ([`Pattern::hint`]). Tables have one state for both ([`Aggregation`]).
 //!
 //! This crate knows nothing of tantivy, of files, or of the wall clock: there are no relative
 //! times in a filter, those belong to the request's time range.
@@ -22,12 +22,16 @@ mod field;
 mod glob;
 mod hint;
 pub mod limits;
+mod near;
 mod number;
 mod parse;
 mod pattern;
 mod pipe;
 mod scan;
+mod span_clause;
 mod span_field;
+mod stage;
+mod stats;
 mod table;
 mod time;
 pub mod value;

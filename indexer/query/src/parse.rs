@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use crate::ast::{Clause, Expr, Query, SPANS, Signal, Test};
-use crate::error::{QueryError, column};
+use crate::error::QueryError;
 use crate::field::{EXISTS, Field, INDEX};
 use crate::glob::Piece;
 use crate::limits;
@@ -30,13 +30,16 @@ pub fn parse_in(text: &str, default_index: Option<&str>) -> Result<Query, QueryE
             span: 0..0,
         });
     }
-    // `index:` may come last, after clauses whose meaning it decides. Spans' own names only add
-    // refusals, so what the first reading refuses the second would, too.
-    let query = Parser::new(text, Signal::Logs).query()?;
-    match query.index.as_deref().or(default_index) {
-        Some(SPANS) => Parser::new(text, Signal::Spans).query(),
-        _ => Ok(query),
+    // `index:` may come last, after clauses whose meaning it decides.
+    let mut parser = Parser::new(text, Signal::Logs);
+    let expr = parser.filter();
+    let index = parser.index.as_ref().map(|(name, _)| name.as_str());
+    if index.or(default_index) == Some(SPANS) {
+        parser = Parser::new(text, Signal::Spans);
+        let expr = parser.filter()?;
+        return parser.rest(expr);
     }
+    parser.rest(expr?)
 }
 
 /// `index:` chooses where to search, so it must hold for the whole query.
@@ -67,23 +70,31 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn query(mut self) -> Result<Query, QueryError> {
+    fn filter(&mut self) -> Result<Expr, QueryError> {
         self.scan.skip_space();
-        let expr = if self.scan.peek().is_none() {
+        let expr = if self.scan.peek().is_none_or(|c| c == '|') {
             Expr::All
         } else {
             self.any(Place::Top, None)?
         };
         self.scan.skip_space();
-        if self.scan.peek().is_some() {
+        if self.scan.peek() == Some(')') {
             let at = self.scan.at;
             return Err(self.error(at..at + 1, "closes nothing; remove it or add the `(`"));
         }
+        Ok(expr)
+    }
+
+    /// What follows the filter.
+    fn rest(mut self, expr: Expr) -> Result<Query, QueryError> {
+        let pipes_from = self.scan.at;
+        let pipes = self.pipes()?;
         Ok(Query {
             expr,
             index: self.index.map(|(name, _)| name),
             signal: self.signal,
-            pipes: Vec::new(),
+            pipes,
+            pipes_from,
             text: self.scan.text.to_owned(),
         })
     }
@@ -124,7 +135,8 @@ impl<'a> Parser<'a> {
                 }
                 self.need_operand(&keyword, "AND")?;
             } else if !first
-                && (matches!(self.scan.peek(), None | Some(')')) || self.scan.at_keyword("OR"))
+                && (matches!(self.scan.peek(), None | Some(')' | '|'))
+                    || self.scan.at_keyword("OR"))
             {
                 break;
             }
@@ -169,8 +181,7 @@ impl<'a> Parser<'a> {
         let from = self.scan.at;
         match self.scan.peek() {
             Some('(') => return self.group(group).map(Some),
-            Some('|') => return Err(self.pipe()),
-            Some(')') => {
+            Some(')' | '|') => {
                 return Err(self.error(
                     from..from + 1,
                     "stands where a clause should; write one before it",
@@ -227,6 +238,13 @@ impl<'a> Parser<'a> {
         }
         let inner = self.any(Place::Inside, field)?;
         self.scan.skip_space();
+        if self.scan.peek() == Some('|') {
+            let at = self.scan.at;
+            return Err(self.error(
+                at..at + 1,
+                "stands inside parentheses; close them before it, or quote it if it is part of a text",
+            ));
+        }
         if !self.scan.eat(')') {
             return Err(self.error(open..open + 1, "is never closed; add `)`"));
         }
@@ -326,7 +344,7 @@ impl<'a> Parser<'a> {
 
     fn need_operand(&mut self, keyword: &Range<usize>, name: &str) -> Result<(), QueryError> {
         self.scan.skip_space();
-        if self.scan.peek().is_none_or(|c| c == ')') {
+        if self.scan.peek().is_none_or(|c| matches!(c, ')' | '|')) {
             let complaint = format!(
                 "has nothing on its right; write a clause there, or quote it to search for the word `{name}`"
             );
@@ -362,29 +380,6 @@ impl<'a> Parser<'a> {
                 from..self.scan.text.len(),
                 "has an opening `\"` without a closing one; add it, or write `\\\"`",
             )),
-        }
-    }
-
-    pub(crate) fn pipe(&self) -> QueryError {
-        let at = self.scan.at;
-        if self.scan.rest().starts_with("||") {
-            return self.error(at..at + 2, "is not an operator; write `OR`");
-        }
-        let stage = self
-            .scan
-            .rest()
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .trim_end();
-        let column = column(self.scan.text, at);
-        let stage: String = stage.chars().take(60).collect();
-        let message = format!(
-            "pipe `{stage}` at column {column} is not supported yet; only filters are. Quote a `|` that is part of a text"
-        );
-        QueryError {
-            message,
-            span: at..self.scan.text.len(),
         }
     }
 

@@ -4,6 +4,8 @@
 //! first. A kind of pipe that is added later is a variant here, a row in the parser's list of
 //! stages, and an arm where tables are made.
 
+use crate::ast::Query;
+use crate::error::QueryError;
 use crate::field::Field;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -71,6 +73,28 @@ pub enum GroupKey {
 pub struct SortKey {
     pub column: usize,
     pub descending: bool,
+}
+
+impl Query {
+    /// The aggregation that its pipes begin with, when it has pipes.
+    pub fn stats(&self) -> Option<&Stats> {
+        match self.pipes.first() {
+            Some(Pipe::Stats(stats)) => Some(stats),
+            _ => None,
+        }
+    }
+
+    /// Refuses pipes, for where events are needed and a table is no answer.
+    pub fn filter_only(&self) -> Result<(), QueryError> {
+        if self.pipes.is_empty() {
+            return Ok(());
+        }
+        Err(QueryError::at(
+            &self.text,
+            self.pipes_from..self.text.trim_end().len(),
+            "makes a table, where events are needed; leave it out",
+        ))
+    }
 }
 
 impl Stats {

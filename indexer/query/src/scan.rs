@@ -92,6 +92,27 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// A name on its own, as pipes have them; nothing is consumed when there is none.
+    pub(crate) fn name(&mut self) -> Option<String> {
+        let mut name = String::new();
+        let mut end = self.at;
+        let mut chars = self.rest().chars();
+        while let Some(c) = chars.next() {
+            let escaped = (c == '\\').then(|| chars.next()).flatten();
+            match escaped {
+                Some(escaped) if !name.is_empty() && !escaped.is_alphanumeric() => {
+                    name.push(escaped);
+                    end += escaped.len_utf8();
+                }
+                None if is_name_char(c) && (!name.is_empty() || is_name_start(c)) => name.push(c),
+                _ => break,
+            }
+            end += c.len_utf8();
+        }
+        self.at = end;
+        (!name.is_empty()).then_some(name)
+    }
+
     /// Up to white space, a quote, a pipe, or a parenthesis that the word did not open itself.
     /// A backslash takes the meaning from what is neither letter nor digit.
     pub(crate) fn word(&mut self) -> Vec<Piece> {

@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Formatter};
 
 use logboom_event::{Event, Span, SpanKind, SpanStatus};
 
+use crate::field::Escaped;
 use crate::value::{self, hex};
 
 /// What only a span has. `attributes.duration` is the attribute where `duration` is taken, as with
@@ -145,6 +146,6 @@ pub(crate) fn message(span: &Span) -> Option<&str> {
 
 impl Display for SpanField {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        crate::field::write_name(out, &self.key())
+        Escaped(&self.key()).fmt(out)
     }
 }

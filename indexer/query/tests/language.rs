@@ -294,10 +294,6 @@ fn errors_name_the_clause_the_column_and_the_remedy() {
             "level:banana",
             "levels are trace, debug, info, warn, error, fatal",
         ),
-        (
-            "a | stats count()",
-            "pipe `| stats count()` at column 3 is not supported yet",
-        ),
         ("a || b", "write `OR`"),
         ("a && b", "write `AND`"),
         ("(a", "`(` at column 1 is never closed"),

@@ -6,15 +6,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use logboom_event::{Event, Level, Record};
-use logboom_query::{Query, matches, parse};
+use logboom_query::{Query, SPANS, matches, parse, parse_in};
 use proptest::prelude::*;
 
 /// The body of `fuzz/fuzz_targets/parse.rs`.
 fn parse_never_panics_and_reads_back(text: &str) {
-    if let Ok(query) = parse(text) {
-        let shown = query.to_string();
-        let again = parse(&shown).unwrap_or_else(|error| panic!("{text:?} → {shown:?}: {error}"));
-        assert_eq!(again, query, "{text:?} → {shown:?} → {again}");
+    for index in [None, Some(SPANS)] {
+        if let Ok(query) = parse_in(text, index) {
+            let shown = query.to_string();
+            let again = parse_in(&shown, index)
+                .unwrap_or_else(|error| panic!("{text:?} → {shown:?}: {error}"));
+            assert_eq!(again, query, "{text:?} → {shown:?} → {again}");
+        }
     }
 }
 
@@ -38,6 +41,14 @@ fn clause() -> impl Strategy<Value = String> {
         "_exists_:",
         "index:",
         "c:",
+        "kind:",
+        "duration:",
+        "attributes.duration:",
+        "name:",
+        "parent_id:",
+        "events.name:",
+        "events.we\\ ird:",
+        "links.trace_id:",
         "app.k8s.io/x-y:",
         "错:",
     ]);
@@ -48,6 +59,8 @@ fn clause() -> impl Strategy<Value = String> {
         "(>=|>|<|<=)(-?[0-9]{1,3}(\\.[0-9])?|warn|error|2026-01-31|\"[a-c]\")",
         "[\\[{](\\*|[0-9]{1,3}|info|2026-01-31) TO (\\*|[0-9]{1,3}|error|\"2026-02-01 10:00\")[\\]}]",
         Just("error".to_owned()),
+        Just("server".to_owned()),
+        "(|>=|<)[0-9]{1,2}(\\.[0-9])?(ns|us|ms|s|m|h|d|xs|m5s)",
         Just("0-1-2-3".to_owned()),
         Just("*".to_owned()),
         "[\\PC]{1,5}",
@@ -66,6 +79,78 @@ fn query_text() -> impl Strategy<Value = String> {
             inner.prop_map(|a| format!("status:({a})")),
         ]
     })
+}
+
+/// Often well formed, now and then not.
+fn pipes() -> impl Strategy<Value = String> {
+    let field = prop::sample::select(vec![
+        "service",
+        "status",
+        "duration",
+        "name",
+        "a.b",
+        "\"0 x\"",
+        "we\\ ird",
+        "timestamp",
+        "attributes.kind",
+        "events.x",
+        "c",
+        "by",
+    ]);
+    let alias = prop::sample::select(vec![
+        "",
+        "",
+        "",
+        " as n",
+        " as \"a | b\"",
+        " as by",
+        " as \"count()\"",
+    ]);
+    let function = prop::sample::select(vec![
+        "count",
+        "count_distinct",
+        "sum",
+        "avg",
+        "min",
+        "max",
+        "p50",
+        "p99.9",
+        "quantile(0.5,",
+        "median",
+    ]);
+    let call = prop_oneof![
+        Just("count()".to_owned()),
+        (function, field.clone()).prop_map(|(function, field)| match function.strip_suffix(',') {
+            Some(quantile) => format!("{quantile}, {field})"),
+            None => format!("{function}({field})"),
+        }),
+    ];
+    let aggregate =
+        (call.clone(), alias.clone()).prop_map(|(call, alias)| format!("{call}{alias}"));
+    let bin = "bin\\( ?timestamp ?, ?[0-9]{1,2}(ms|s|m|h|d)\\)";
+    let key = prop_oneof![field.clone().prop_map(str::to_owned), bin];
+    let group = (key.clone(), alias).prop_map(|(key, alias)| format!("{key}{alias}"));
+    let groups = prop::collection::vec(group, 0..3).prop_map(|groups| {
+        let by = if groups.is_empty() { "" } else { " by " };
+        format!("{by}{}", groups.join(", "))
+    });
+    let stats = (prop::collection::vec(aggregate, 1..4), groups)
+        .prop_map(|(aggregates, groups)| format!(" | stats {}{groups}", aggregates.join(",")));
+    let column = prop_oneof![
+        call,
+        key,
+        Just("n".to_owned()),
+        Just("\"a | b\"".to_owned())
+    ];
+    let sort = prop::collection::vec(("[-+]?", column), 1..3).prop_map(|columns| {
+        let columns: Vec<String> = columns
+            .into_iter()
+            .map(|(sign, name)| sign + &name)
+            .collect();
+        format!("| sort {}", columns.join(" , "))
+    });
+    let more = prop_oneof![sort, "\\| ?limit [0-9]{1,5}", "\\|[a-z |(]{0,6}"];
+    (stats, prop::collection::vec(more, 0..3)).prop_map(|(stats, more)| stats + &more.join(" "))
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -118,6 +203,12 @@ proptest! {
     #[test]
     fn well_formed_queries_read_back(text in query_text()) {
         parse_never_panics_and_reads_back(&text);
+    }
+
+    #[test]
+    fn queries_with_pipes_read_back(filter in query_text(), pipes in pipes()) {
+        parse_never_panics_and_reads_back(&format!("{filter}{pipes}"));
+        parse_never_panics_and_reads_back(&pipes);
     }
 
     #[test]

@@ -3,12 +3,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use logboom_query::parse;
+use logboom_query::{SPANS, parse_in};
 
 fuzz_target!(|text: &str| {
-    if let Ok(query) = parse(text) {
-        let shown = query.to_string();
-        let again = parse(&shown).expect("what is shown parses");
-        assert_eq!(again, query);
+    for index in [None, Some(SPANS)] {
+        if let Ok(query) = parse_in(text, index) {
+            let shown = query.to_string();
+            let again = parse_in(&shown, index).expect("what is shown parses");
+            assert_eq!(again, query);
+        }
     }
 });

@@ -23,7 +23,7 @@ pub use self::quantiles::Quantiles;
 use crate::ast::Query;
 use crate::eval::matches;
 use crate::field::Field;
-use crate::pipe::{Aggregate, Function, GroupKey, Pipe, SortKey, Stats};
+use crate::pipe::{Aggregate, Function, GroupKey, Pipe, SortKey};
 use crate::span_field::SpanField;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -162,15 +162,5 @@ fn unit_of_field(field: &Field) -> Option<Unit> {
         Field::Timestamp => Some(Unit::Time),
         Field::Span(SpanField::Duration) => Some(Unit::Ns),
         _ => None,
-    }
-}
-
-impl Query {
-    /// The aggregation that its pipes begin with, when it has pipes.
-    pub fn stats(&self) -> Option<&Stats> {
-        match self.pipes.first() {
-            Some(Pipe::Stats(stats)) => Some(stats),
-            _ => None,
-        }
     }
 }

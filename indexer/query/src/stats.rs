@@ -1,0 +1,414 @@
+//! Text → `stats`: functions, what they are applied to, and groups.
+
+use std::ops::Range as Span;
+
+use crate::ast::Signal;
+use crate::duration;
+use crate::error::QueryError;
+use crate::field::{Field, is_name_char, is_name_start};
+use crate::limits;
+use crate::near::meant;
+use crate::parse::Parser;
+use crate::pipe::{Aggregate, Function, Group, GroupKey, Quantile, Stats};
+use crate::span_field::SpanField;
+
+const FUNCTIONS: [(&str, Function); 6] = [
+    ("count", Function::Count),
+    ("count_distinct", Function::CountDistinct),
+    ("sum", Function::Sum),
+    ("avg", Function::Avg),
+    ("min", Function::Min),
+    ("max", Function::Max),
+];
+const QUANTILE: &str = "quantile";
+const BIN: &str = "bin";
+
+/// What other languages call them.
+const FOREIGN: [(&str, &str); 10] = [
+    ("mean", "avg"),
+    ("average", "avg"),
+    ("median", "p50"),
+    ("percentile", "p99"),
+    ("perc", "p99"),
+    ("dc", "count_distinct"),
+    ("distinct", "count_distinct"),
+    ("distinct_count", "count_distinct"),
+    ("cardinality", "count_distinct"),
+    ("total", "sum"),
+];
+
+impl Parser<'_> {
+    pub(crate) fn stats(&mut self) -> Result<Stats, QueryError> {
+        let mut stats = Stats {
+            aggregates: Vec::new(),
+            by: Vec::new(),
+        };
+        loop {
+            self.scan.skip_space();
+            let from = self.scan.at;
+            let (function, field) = self.call()?;
+            let default = call_text(function, field.as_ref(), self.signal);
+            let name = self.alias(default)?;
+            self.unused(&stats, &name, from)?;
+            let aggregate = Aggregate {
+                function,
+                field,
+                name,
+            };
+            stats.aggregates.push(aggregate);
+            if stats.aggregates.len() > limits::AGGREGATES_MAX {
+                let complaint = format!(
+                    "is one function too many; {} are allowed",
+                    limits::AGGREGATES_MAX
+                );
+                return Err(self.error(from..self.scan.at, &complaint));
+            }
+            if !self.scan.eat(',') {
+                break;
+            }
+        }
+        if self.word_is("by") {
+            self.scan.at += "by".len();
+            self.groups(&mut stats)?;
+        } else if !self.at_pipe() {
+            let token = self.token();
+            let complaint = "stands where `,` and a function, `by`, `as`, a `|` or the end should";
+            return Err(self.error(token, complaint));
+        }
+        Ok(stats)
+    }
+
+    fn groups(&mut self, stats: &mut Stats) -> Result<(), QueryError> {
+        loop {
+            self.scan.skip_space();
+            let from = self.scan.at;
+            if self.at_pipe() {
+                let complaint = "`by` names no field; write e.g. `by service`";
+                return Err(QueryError::missing(self.scan.text, from, complaint));
+            }
+            let key = self.group_key()?;
+            let name = self.alias(key_text(&key, self.signal))?;
+            self.unused(stats, &name, from)?;
+            stats.by.push(Group { key, name });
+            if stats.by.len() > limits::GROUP_KEYS_MAX {
+                let complaint = format!(
+                    "is one group too many; {} are allowed",
+                    limits::GROUP_KEYS_MAX
+                );
+                return Err(self.error(from..self.scan.at, &complaint));
+            }
+            if !self.scan.eat(',') {
+                break;
+            }
+        }
+        if !self.at_pipe() {
+            let token = self.token();
+            let complaint = "stands where `,` and a field, `as`, a `|` or the end should";
+            return Err(self.error(token, complaint));
+        }
+        Ok(())
+    }
+
+    /// `p99(duration)`
+    fn call(&mut self) -> Result<(Function, Option<Field>), QueryError> {
+        let from = self.scan.at;
+        if self.at_pipe() {
+            let complaint = "`stats` needs a function such as `count()` or `p99(duration)`";
+            return Err(QueryError::missing(self.scan.text, from, complaint));
+        }
+        let Some(name) = self.scan.name() else {
+            let token = self.token();
+            return Err(self.error(token, "is no function; write e.g. `count()`"));
+        };
+        let quantile = name == QUANTILE;
+        let known = FUNCTIONS.iter().find(|(known, _)| *known == name);
+        let function = known.map(|(_, function)| *function);
+        let function = function.or_else(|| Quantile::parse(&name).map(Function::Quantile));
+        if function.is_none() && !quantile {
+            return Err(self.unknown_function(&name, from..self.scan.at));
+        }
+        if !self.scan.eat('(') {
+            let example = if name == "count" { "" } else { "field" };
+            let complaint = format!("is a function; write `{name}({example})`");
+            return Err(self.error(from..self.scan.at, &complaint));
+        }
+        self.scan.skip_space();
+        let function = match function {
+            Some(function) => function,
+            None => Function::Quantile(self.fraction(from)?),
+        };
+        let field = if self.scan.peek() == Some(')') {
+            None
+        } else {
+            Some(self.pipe_field()?)
+        };
+        self.close_call(from)?;
+        let span = from..self.scan.at;
+        match &field {
+            None if function != Function::Count => {
+                let complaint = format!("needs a field; write e.g. `{}`", example(function));
+                Err(self.error(span, &complaint))
+            }
+            Some(field) if !takes(function, field) => Err(self.untakable(field, span)),
+            _ => Ok((function, field)),
+        }
+    }
+
+    fn fraction(&mut self, from: usize) -> Result<Quantile, QueryError> {
+        let token = self.token();
+        let Some(quantile) = Quantile::of_fraction(&self.scan.text[token.clone()]) else {
+            let complaint = "needs a number from 0 to 1 first, with at most six decimals; write e.g. `quantile(0.99, duration)`";
+            return Err(self.error(from..token.end, complaint));
+        };
+        self.scan.at = token.end;
+        self.scan.skip_space();
+        // Without a comma there is no field; that is said by who asks for it.
+        if self.scan.eat(',') {
+            self.scan.skip_space();
+        } else if self.scan.peek() != Some(')') {
+            let complaint = "needs a comma after the number; write e.g. `quantile(0.99, duration)`";
+            return Err(self.error(from..self.scan.at, complaint));
+        }
+        Ok(quantile)
+    }
+
+    fn close_call(&mut self, from: usize) -> Result<(), QueryError> {
+        self.scan.skip_space();
+        if self.scan.eat(')') {
+            return Ok(());
+        }
+        let complaint = match self.scan.peek() {
+            Some(',') => "has more than one field; write one function for each",
+            Some(c) if c != '|' => {
+                "takes a field's name and no expression; `\\` takes the meaning from a special character"
+            }
+            _ => "is never closed; add `)`",
+        };
+        let end = self.token().end.max(self.scan.at);
+        let end = if self.at_pipe() { self.scan.at } else { end };
+        Err(self.error(from..end, complaint))
+    }
+
+    fn unknown_function(&self, name: &str, span: Span<usize>) -> QueryError {
+        let number = name.strip_prefix('p').unwrap_or_default();
+        if number.starts_with(|c: char| c.is_ascii_digit()) {
+            let complaint =
+                "is no quantile; they go from `p0` to `p100`, with at most four decimals";
+            return self.error(span, complaint);
+        }
+        let names = FUNCTIONS.iter().map(|(known, _)| *known).chain([QUANTILE]);
+        let foreign = FOREIGN.iter().find(|(foreign, _)| *foreign == name);
+        let hint = match foreign {
+            Some((_, ours)) => format!(", perhaps `{ours}` is meant"),
+            None => meant(name, names.clone()),
+        };
+        let known = names.collect::<Vec<_>>().join(", ");
+        let complaint =
+            format!("is no function{hint}; functions are {known}, and `p50` or any other `pNN`");
+        self.error(span, &complaint)
+    }
+
+    fn untakable(&self, field: &Field, span: Span<usize>) -> QueryError {
+        let name = field.in_pipe(self.signal);
+        let complaint = match field {
+            Field::Timestamp => format!(
+                "needs numbers, and `{name}` is a time; `min`, `max`, `count` and `count_distinct` take it"
+            ),
+            _ => format!(
+                "needs numbers, and `{name}` is text; write `{}` for how many there are",
+                call_text(Function::CountDistinct, Some(field), self.signal)
+            ),
+        };
+        self.error(span, &complaint)
+    }
+
+    fn group_key(&mut self) -> Result<GroupKey, QueryError> {
+        let from = self.scan.at;
+        if self.scan.rest().starts_with("bin(") {
+            self.scan.at += "bin(".len();
+            return self.bin(from);
+        }
+        let field = self.pipe_field()?;
+        if self.scan.peek() == Some('(') {
+            let complaint = "is no group; groups are fields, and `bin(timestamp, 5m)` for time";
+            return Err(self.error(from..self.scan.at, complaint));
+        }
+        Ok(GroupKey::Field(field))
+    }
+
+    fn bin(&mut self, from: usize) -> Result<GroupKey, QueryError> {
+        const EXAMPLE: &str = "write e.g. `bin(timestamp, 5m)`";
+        self.scan.skip_space();
+        let is_number = self.scan.peek().is_some_and(|c| c.is_ascii_digit());
+        if is_number || matches!(self.scan.peek(), Some(')' | '|') | None) {
+            let complaint = format!("needs a field and a width; {EXAMPLE}");
+            return Err(self.error(from..self.token().end, &complaint));
+        }
+        let field = self.pipe_field()?;
+        if field != Field::Timestamp {
+            let complaint = format!(
+                "bins `{}`; only time can be binned: {EXAMPLE}",
+                field.in_pipe(self.signal)
+            );
+            return Err(self.error(from..self.scan.at, &complaint));
+        }
+        self.scan.skip_space();
+        if !self.scan.eat(',') {
+            let complaint = format!("needs a width; {EXAMPLE}");
+            return Err(self.error(from..self.scan.at, &complaint));
+        }
+        self.scan.skip_space();
+        let token = self.token();
+        let text = &self.scan.text[token.clone()];
+        let width = duration::parse(text).and_then(|ns| i64::try_from(ns).ok());
+        let Some(width_ns) = width.filter(|ns| *ns > 0) else {
+            let complaint = format!(
+                "has `{text}` for a width, which is no duration; write a number with one of the units {}, e.g. `bin(timestamp, 5m)`",
+                duration::UNITS_TEXT
+            );
+            return Err(self.error(from..token.end, &complaint));
+        };
+        self.scan.at = token.end;
+        self.close_call(from)?;
+        Ok(GroupKey::Bin { width_ns })
+    }
+
+    /// A field's name, where no colon follows it.
+    fn pipe_field(&mut self) -> Result<Field, QueryError> {
+        let from = self.scan.at;
+        let name = if self.scan.eat('"') {
+            self.closed_quote(from)?
+        } else {
+            self.scan.name().unwrap_or_default()
+        };
+        if name.is_empty() {
+            let token = self.token();
+            return Err(self.error(
+                token.start..token.end.max(self.scan.at),
+                "is no field's name",
+            ));
+        }
+        match self.field(&name, from)? {
+            Field::Id => Err(self.error(
+                from..self.scan.at,
+                "is different for every event; use `count()` for their number",
+            )),
+            field => Ok(field),
+        }
+    }
+
+    /// `as name`; what the column is called without.
+    fn alias(&mut self, default: String) -> Result<String, QueryError> {
+        self.scan.skip_space();
+        if !self.word_is("as") {
+            return Ok(default);
+        }
+        let from = self.scan.at;
+        self.scan.at += "as".len();
+        self.scan.skip_space();
+        let name = if self.scan.eat('"') {
+            self.closed_quote(from)?
+        } else {
+            self.scan.name().unwrap_or_default()
+        };
+        let span = from..self.scan.at;
+        if name.is_empty() {
+            return Err(self.error(span, "needs a name; write e.g. `count() as requests`"));
+        }
+        if name.len() > limits::NAME_BYTES_MAX {
+            let complaint = format!("is a name of more than {} bytes", limits::NAME_BYTES_MAX);
+            return Err(self.error(span, &complaint));
+        }
+        self.scan.skip_space();
+        Ok(name)
+    }
+
+    fn unused(&self, stats: &Stats, name: &str, from: usize) -> Result<(), QueryError> {
+        if stats.columns().all(|column| column != name) {
+            return Ok(());
+        }
+        let complaint = format!("is a second column `{name}`; name one of them with `as`");
+        Err(self.error(from..self.scan.at, &complaint))
+    }
+
+    /// A column of a sort that is written as a call: its text, and the column that is just that.
+    pub(crate) fn called_column(
+        &mut self,
+        stats: &Stats,
+    ) -> Result<(String, Option<usize>), QueryError> {
+        if self.scan.rest().starts_with("bin(") {
+            let key = self.group_key()?;
+            let column = stats.by.iter().position(|group| group.key == key);
+            return Ok((key_text(&key, self.signal), column));
+        }
+        let (function, field) = self.call()?;
+        let column = stats
+            .aggregates
+            .iter()
+            .position(|aggregate| aggregate.function == function && aggregate.field == field);
+        let text = call_text(function, field.as_ref(), self.signal);
+        Ok((text, column.map(|column| stats.by.len() + column)))
+    }
+
+    /// The group of a field that a sort may spell otherwise.
+    pub(crate) fn field_column(&self, name: &str, stats: &Stats) -> Option<usize> {
+        let key = GroupKey::Field(Field::from_name(name, self.signal));
+        stats.by.iter().position(|group| group.key == key)
+    }
+
+    fn at_pipe(&self) -> bool {
+        self.scan.peek().is_none_or(|c| c == '|')
+    }
+
+    fn word_is(&self, word: &str) -> bool {
+        let after = self.scan.rest().strip_prefix(word);
+        after.is_some_and(|after| !after.starts_with(is_name_char))
+    }
+}
+
+/// Can the function say something of the field's values?
+fn takes(function: Function, field: &Field) -> bool {
+    match function {
+        Function::Count | Function::CountDistinct => true,
+        Function::Min | Function::Max if *field == Field::Timestamp => true,
+        Function::Sum | Function::Avg | Function::Min | Function::Max | Function::Quantile(_) => {
+            matches!(
+                field,
+                Field::Attribute(_) | Field::Span(SpanField::Duration | SpanField::Event(_))
+            )
+        }
+    }
+}
+
+fn example(function: Function) -> String {
+    let field = Field::Attribute("duration".to_owned());
+    call_text(function, Some(&field), Signal::Logs)
+}
+
+/// How a function is written, and what its column is called by default.
+pub(crate) fn call_text(function: Function, field: Option<&Field>, signal: Signal) -> String {
+    let field = field.map(|field| field.in_pipe(signal)).unwrap_or_default();
+    if let Function::Quantile(quantile) = function {
+        return format!("p{}({field})", quantile.percent());
+    }
+    let known = FUNCTIONS.iter().find(|(_, known)| *known == function);
+    format!("{}({field})", known.map_or("", |(name, _)| name))
+}
+
+pub(crate) fn key_text(key: &GroupKey, signal: Signal) -> String {
+    match key {
+        GroupKey::Field(field) => field.in_pipe(signal),
+        GroupKey::Bin { width_ns } => {
+            format!(
+                "{BIN}({}, {})",
+                Field::Timestamp,
+                duration::display(*width_ns)
+            )
+        }
+    }
+}
+
+/// Can the name stand as it is, without quotes?
+pub(crate) fn is_plain(name: &str) -> bool {
+    name.starts_with(is_name_start) && name.chars().all(is_name_char)
+}
