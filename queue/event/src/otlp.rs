@@ -18,7 +18,7 @@ mod share;
 mod wire;
 
 pub use pack::{Packed, pack};
-pub use request::{Item, Request};
+pub use request::{IdFault, Item, Request};
 pub use wire::WireError;
 
 pub(crate) use item::Shared;

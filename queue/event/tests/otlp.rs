@@ -330,3 +330,278 @@ fn items_are_packed_into_requests_that_fit() {
         assert_eq!(otlp::pack([item], 0)[0].value, item.alone());
     }
 }
+
+#[test]
+fn an_id_that_is_none_is_told_to_its_sender_and_the_item_is_kept() {
+    let trace = "5b8efff798038103d269b633813fc60c";
+    let span = "eee19b7ec3c1b174";
+    let cases = [
+        (json!({"traceId": trace, "spanId": span}), None),
+        (json!({"spanId": span}), Some("`trace_id` is missing")),
+        (
+            json!({"traceId": "", "spanId": span}),
+            Some("`trace_id` is missing"),
+        ),
+        (
+            json!({"traceId": "abcdef", "spanId": span}),
+            Some("`trace_id` has 3 bytes instead of 16"),
+        ),
+        (
+            json!({"traceId": trace, "spanId": "0000000000000000"}),
+            Some("`span_id` is all zero, which says that there is none"),
+        ),
+        (
+            json!({"traceId": trace, "spanId": trace}),
+            Some("`span_id` has 16 bytes instead of 8"),
+        ),
+    ];
+    for (ids, fault) in cases {
+        for (signal, body) in [
+            (Signal::Spans, spans_of(json!([ids]))),
+            (Signal::Logs, logs_of(json!([ids]))),
+        ] {
+            let request = request(signal, &body);
+            let item = request.items().next().unwrap();
+            let optional =
+                signal == Signal::Logs && fault.is_some_and(|fault| fault.ends_with("missing"));
+            let expected = fault.filter(|_| !optional).map(str::to_owned);
+            assert_eq!(
+                item.id_fault().map(|fault| fault.to_string()),
+                expected,
+                "{ids}"
+            );
+            let event = &events(signal, &body)[0];
+            assert_eq!(
+                (event.trace_id, event.span_id),
+                (item.trace_id(), item.span_id())
+            );
+            let well = |id: &Value, len: usize| {
+                id.as_str()
+                    .is_some_and(|id| id.len() == len && id.contains(|c| c != '0'))
+            };
+            assert_eq!(event.trace_id.is_some(), well(&ids["traceId"], 32), "{ids}");
+            assert_eq!(event.span_id.is_some(), well(&ids["spanId"], 16), "{ids}");
+        }
+    }
+}
+
+#[test]
+fn a_span_without_sensible_times_has_its_arrival_and_no_duration() {
+    let (start, end) = ("1700000000000000000", "1700000000000000005");
+    let arrival = ARRIVAL_MS * 1_000_000;
+    let cases = [
+        (
+            json!({"startTimeUnixNano": start, "endTimeUnixNano": end}),
+            1_700_000_000_000_000_000,
+            5,
+        ),
+        (
+            json!({"startTimeUnixNano": end, "endTimeUnixNano": start}),
+            1_700_000_000_000_000_005,
+            0,
+        ),
+        (
+            json!({"startTimeUnixNano": start}),
+            1_700_000_000_000_000_000,
+            0,
+        ),
+        (
+            json!({"startTimeUnixNano": start, "endTimeUnixNano": u64::MAX}),
+            1_700_000_000_000_000_000,
+            0,
+        ),
+        (json!({"endTimeUnixNano": end}), arrival, 0),
+        (
+            json!({"startTimeUnixNano": "9223372036854775808", "endTimeUnixNano": end}),
+            arrival,
+            0,
+        ),
+    ];
+    for (span, time, duration) in cases {
+        let event = &events(Signal::Spans, &spans_of(json!([span])))[0];
+        let from = if time == arrival {
+            TimestampFrom::Arrival
+        } else {
+            TimestampFrom::Line
+        };
+        assert_eq!(
+            (event.timestamp_ns, event.timestamp_from),
+            (time, from),
+            "{span}"
+        );
+        assert_eq!(event.span.as_ref().unwrap().duration_ns, duration, "{span}");
+    }
+}
+
+#[test]
+fn attributes_keep_their_types_and_bodies_their_text() {
+    let deep = (0..30).fold(
+        json!({"intValue": 1}),
+        |inner, _| json!({"arrayValue": {"values": [inner]}}),
+    );
+    let attributes = json!([
+        {"key": "max", "value": {"intValue": i64::MAX.to_string()}}, {"key": "min", "value": {"intValue": i64::MIN}},
+        {"key": "pi", "value": {"doubleValue": 3.25}}, {"key": "nan", "value": {"doubleValue": "NaN"}},
+        {"key": "inf", "value": {"doubleValue": "-Infinity"}}, {"key": "yes", "value": {"boolValue": false}},
+        {"key": "bytes", "value": {"bytesValue": "AP-_"}}, {"key": "empty", "value": {}}, {"key": "absent"},
+        {"key": "list", "value": {"arrayValue": {"values": [{"intValue": 1}, {"stringValue": "a"}, {}]}}},
+        {"key": "pairs", "value": {"kvlistValue": {"values": [text("a", "b"), text("a", "c")]}}},
+        {"key": "max", "value": {"intValue": 1}}, text("resource", "mine"),
+        {"key": "k".repeat(300), "value": {"intValue": 1}}, {"key": "deep", "value": deep},
+    ]);
+    let body = json!({"resourceLogs": [{"resource": {"attributes": [text("a", "b")]}, "scopeLogs": [{"logRecords": [{"attributes": attributes}]}]}]});
+    let mut read = Value::Object(events(Signal::Logs, &body)[0].attributes.clone());
+    // The object of all attributes, and the first list.
+    let mut depth = 2;
+    let mut inner = &read["deep"];
+    while let Some(next) = inner.get(0) {
+        (inner, depth) = (next, depth + 1);
+    }
+    assert_eq!(depth, limits::ATTRIBUTE_DEPTH_MAX);
+    read.as_object_mut().unwrap().remove("deep");
+    assert_eq!(
+        read,
+        json!({
+            "max": i64::MAX, "min": i64::MIN, "pi": 3.25, "nan": "NaN", "inf": "-Infinity", "yes": false, "bytes": "AP+/",
+            "empty": null, "absent": null, "list": [1, "a", null], "pairs": {"a": "b"}, "resource": [{"a": "b"}, "mine"],
+        })
+    );
+    let cases = [
+        (json!({"stringValue": "a\nb"}), "a\nb"),
+        (json!({"bytesValue": "/w=="}), "\u{fffd}"),
+        (json!({"intValue": "5"}), "5"),
+        (
+            json!({"kvlistValue": {"values": [text("msg", "x"), {"key": "n", "value": {"intValue": 2}}]}}),
+            r#"{"msg":"x","n":2}"#,
+        ),
+        (json!({}), ""),
+        (json!(null), ""),
+    ];
+    for (body, expected) in cases {
+        let event = &events(Signal::Logs, &logs_of(json!([{"body": body}])))[0];
+        assert_eq!(
+            (&*event.body(), event.raw_text()),
+            (expected, expected.into()),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn json_is_read_as_otlp_says_and_refused_with_a_reason() {
+    let read = |text: &str| Request::from_json(Signal::Spans, text.as_bytes());
+    let spans = |span: &str| {
+        read(&format!(
+            r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{span}]}}]}}]}}"#
+        ))
+    };
+    for taken in [
+        r#"{"name":null,"kind":null,"attributes":null,"unknown":{"a":[1]},"startTimeUnixNano":1.5e18,"endTimeUnixNano":"7"}"#,
+        r#"{"attributes":[{"key":"a","value":null},{"key":"b","value":{"future":1}}],"status":{}}"#,
+        r#"{"flags":257,"droppedAttributesCount":"3","name":"\u00e4"}"#,
+    ] {
+        assert_eq!(spans(taken).unwrap().len(), 1, "{taken}");
+    }
+    for (refused, reason) in [
+        (
+            r#"{"kind":"SPAN_KIND_SERVER"}"#,
+            "`kind` must be a number, not the name of one",
+        ),
+        (r#"{"name":5}"#, "`name` must be a string"),
+        (r#"{"traceId":"xyz0"}"#, "`traceId` is not in hex"),
+        (
+            r#"{"attributes":{"a":"b"}}"#,
+            "`attributes` must be an array",
+        ),
+        (r#"{"status":[]}"#, "`status` must be an object"),
+        (
+            r#"{"startTimeUnixNano":-1}"#,
+            "`startTimeUnixNano` is out of range: -1",
+        ),
+        (
+            r#"{"startTimeUnixNano":"1e3"}"#,
+            "`startTimeUnixNano` must be an integer",
+        ),
+        (r#"{"droppedAttributesCount":4294967296}"#, "out of range"),
+        (
+            r#"{"attributes":[{"key":"a","value":{"intValue":1.5}}]}"#,
+            "`intValue` must be an integer",
+        ),
+        (
+            r#"{"attributes":[{"key":"a","value":{"intValue":9223372036854775808}}]}"#,
+            "out of range",
+        ),
+        (
+            r#"{"attributes":[{"key":"a","value":"text"}]}"#,
+            "`value` must be an object",
+        ),
+        (
+            r#"{"attributes":[{"key":"a","value":{"bytesValue":"%"}}]}"#,
+            "`bytesValue` is not in base64",
+        ),
+        (r#"{"name":"a"} trailing"#, "line 1 column"),
+    ] {
+        let error = spans(refused).unwrap_err().to_string();
+        assert!(
+            error.starts_with("the body is not an OTLP request in JSON: "),
+            "{error}"
+        );
+        assert!(error.contains(reason), "{refused}: {error}");
+    }
+    assert!(
+        read("[]")
+            .unwrap_err()
+            .to_string()
+            .contains("an object, the message `ExportTraceServiceRequest`")
+    );
+    assert!(read("").is_err());
+    let truncated =
+        Request::from_protobuf(Signal::Logs, Bytes::from_static(&[0x0a, 4, 0x12, 2, 0x12]));
+    let error = truncated.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "the body is not an OTLP request in protobuf: in `ExportLogsServiceRequest`, it ends inside a field"
+    );
+}
+
+#[test]
+fn a_dead_letter_is_cut_to_its_bound() {
+    let many: Vec<_> = (0..1_000)
+        .map(|n| text(&format!("key-{n}"), "value"))
+        .collect();
+    let body = spans_of(json!([{"name": "日".repeat(100_000), "attributes": many}]));
+    let request = request(Signal::Spans, &body);
+    let item = request.items().next().unwrap();
+    let whole = item.to_json(usize::MAX);
+    assert_eq!(whole, body);
+    for max in [0, 10, 1_000, 5_001, 50_000] {
+        let cut = item.to_json(max).to_string();
+        assert!(cut.len() <= max + 200, "{max}: {}", cut.len());
+        assert!(
+            Request::from_json(Signal::Spans, cut.as_bytes()).is_ok(),
+            "{cut}"
+        );
+    }
+}
+
+#[test]
+fn what_is_not_utf8_costs_a_character_and_not_the_batch() {
+    let request = request(
+        Signal::Spans,
+        &spans_of(json!([{"name": "caf?", "attributes": [text("k?", "v?")]}, {"name": "next"}])),
+    );
+    let broken: Vec<u8> = request
+        .body()
+        .iter()
+        .map(|&byte| if byte == b'?' { 0xe9 } else { byte })
+        .collect();
+    let all: Vec<_> = Event::all(record(Encoding::OtlpSpans, broken.into()))
+        .map(|(_, event)| event)
+        .collect();
+    assert_eq!(all.len(), 2);
+    assert_eq!(
+        (&all[0].raw[..], all[0].body()),
+        (&b"caf\xe9"[..], "caf\u{fffd}".into())
+    );
+    assert_eq!(all[0].attributes["k\u{fffd}"], "v\u{fffd}");
+}

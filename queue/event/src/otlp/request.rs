@@ -52,6 +52,21 @@ pub struct Item<'a> {
     place: Place,
 }
 
+/// An id that is none. The item is an event all the same; who takes it from a sender may refuse it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum IdFault {
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
+    #[error("`{0}` is all zero, which says that there is none")]
+    Zero(&'static str),
+    #[error("`{name}` has {bytes} bytes instead of {expected}")]
+    Length {
+        name: &'static str,
+        bytes: usize,
+        expected: usize,
+    },
+}
+
 impl Request {
     pub fn from_protobuf(signal: Signal, body: Bytes) -> Result<Request, OtlpError> {
         if body.len() > OTLP_REQUEST_BYTES_MAX {
@@ -197,16 +212,37 @@ impl<'a> Item<'a> {
 
     /// The trace that the item belongs to. `None` when it says none, or one that is no id.
     pub fn trace_id(&self) -> Option<[u8; 16]> {
-        let number = match self.signal() {
-            Signal::Logs => 9,
-            Signal::Spans => 1,
+        id(self.ids().0)
+    }
+
+    /// The span that the item is, or that a log was written in. `None` as for the trace.
+    pub fn span_id(&self) -> Option<[u8; 8]> {
+        id(self.ids().1)
+    }
+
+    /// What is wrong with the item's ids, for its sender to know. A log need not have any.
+    pub fn id_fault(&self) -> Option<IdFault> {
+        let (trace, span) = self.ids();
+        let optional = self.signal() == Signal::Logs;
+        id_fault::<16>("trace_id", trace, optional)
+            .or_else(|| id_fault::<8>("span_id", span, optional))
+    }
+
+    /// The bytes that stand for trace and span id; of a field that comes twice the last ones.
+    fn ids(&self) -> (&'a [u8], &'a [u8]) {
+        let (trace, span) = match self.signal() {
+            Signal::Logs => (9, 10),
+            Signal::Spans => (1, 2),
         };
-        let ids = Fields::new(self.bytes()).map_while(Result::ok);
-        let ids = ids.filter_map(|(field, wire)| match wire {
-            Wire::Bytes(id) if field == number => Some(id),
-            _ => None,
-        });
-        ids.last().and_then(id)
+        let mut ids: (&[u8], &[u8]) = (&[], &[]);
+        for (number, wire) in Fields::new(self.bytes()).map_while(Result::ok) {
+            match wire {
+                Wire::Bytes(id) if number == trace => ids.0 = id,
+                Wire::Bytes(id) if number == span => ids.1 = id,
+                _ => {}
+            }
+        }
+        ids
     }
 
     /// Length of what [`Item::alone`] gives.
@@ -244,6 +280,20 @@ pub(crate) fn alone(resource: &[u8], scope: &[u8], item: &[u8]) -> Vec<u8> {
 pub(super) fn id<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
     let id: [u8; N] = bytes.try_into().ok()?;
     (id != [0; N]).then_some(id)
+}
+
+fn id_fault<const N: usize>(name: &'static str, bytes: &[u8], optional: bool) -> Option<IdFault> {
+    match bytes.len() {
+        0 if optional => None,
+        0 => Some(IdFault::Missing(name)),
+        bytes if bytes != N => Some(IdFault::Length {
+            name,
+            bytes,
+            expected: N,
+        }),
+        _ if id::<N>(bytes).is_none() => Some(IdFault::Zero(name)),
+        _ => None,
+    }
 }
 
 /// Checks a level and gives what is in its fields 2, each with its place in the body.
