@@ -303,6 +303,12 @@ fn object(
     left: &mut usize,
 ) -> Map<String, Value> {
     let mut object = Map::new();
+    if let [values] = message.fields
+        && values.name == "values"
+    {
+        // Readers in common use insist on it, empty or not.
+        object.insert(values.name.to_owned(), Value::Array(Vec::new()));
+    }
     for (number, wire) in Fields::new(bytes).map_while(Result::ok) {
         let Some(field) = message.numbered(number) else {
             continue;
