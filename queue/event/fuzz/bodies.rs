@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use logboom_event::{
-    Body, Context, ContextCache, Event, Format, Origin, Record, SourceId, origin_from_headers,
+    Body, Context, ContextCache, Event, Format, Origin, Record, SourceId, limits,
+    origin_from_headers,
+    otlp::{self, Request, Signal},
 };
+use serde_json::Value;
 
 /// One of every kind of format.
 pub(crate) const FORMATS: [&str; 6] = [
@@ -94,4 +97,89 @@ pub(crate) fn headers(data: &[u8]) {
         let written = written.iter().map(|(name, value)| (*name, &**value));
         assert_eq!(origin_from_headers(written, &mut cache), Ok(Some(origin)));
     }
+}
+
+/// Any bytes as an export request: what holds between it, its items, their own requests and their events.
+pub(crate) fn otlp_protobuf(data: &[u8], signal: Signal) {
+    let record = Record {
+        topic: Arc::from("otlp"),
+        partition: 0,
+        offset: 0,
+        timestamp_ms: 1_767_225_600_000,
+        encoding: signal.encoding(),
+        key: None,
+        value: Bytes::copy_from_slice(data),
+        origin: None,
+        headers: Vec::new(),
+    };
+    let first = Event::parse(&record);
+    let all = Event::all(record.clone());
+    assert_eq!(all.len(), all.size_hint().0);
+    let Ok(request) = Request::from_protobuf(signal, record.value.clone()) else {
+        assert!(first.parse_failed && first.raw == data);
+        assert_eq!(all.collect::<Vec<_>>(), [(record, first)]);
+        return;
+    };
+    assert_eq!(
+        (all.len(), request.is_empty()),
+        (request.len(), first.parse_failed)
+    );
+    for ((alone, event), item) in all.zip(request.items()) {
+        // Shared parts are cut only where repeating them is too much.
+        if data.len() * request.len() <= limits::OTLP_SHARED_BYTES_MAX {
+            assert_eq!(alone.value, item.alone());
+        }
+        assert_eq!(item.alone_len(), item.alone().len());
+        assert_eq!(Event::parse(&alone), event);
+        assert_eq!(
+            (event.trace_id, event.span_id),
+            (item.trace_id(), item.span_id())
+        );
+        assert_eq!(event.span.is_some(), signal == Signal::Spans);
+        assert!(matches!(&event.body, Body::Raw(range) if event.raw.get(range.clone()).is_some()));
+        bounded(&event);
+        let _fault = item.id_fault();
+        for bytes_max in [40, usize::MAX] {
+            let json = item.to_json(bytes_max).to_string();
+            let read = Request::from_json(signal, json.as_bytes());
+            assert!(read.is_ok_and(|read| read.len() <= 1), "{json}");
+        }
+    }
+    for bytes_max in [0, 64, usize::MAX] {
+        let packed = otlp::pack(request.items(), bytes_max);
+        let items: usize = packed.iter().map(|packed| packed.items).sum();
+        assert_eq!(items, request.len());
+        for packed in packed {
+            assert!(packed.value.len() <= bytes_max || packed.items == 1);
+            let again = Request::from_protobuf(signal, packed.value);
+            assert!(again.is_ok_and(|again| again.len() == packed.items));
+        }
+    }
+}
+
+/// Any bytes as OTLP/JSON: a request is well-formed protobuf, and its items keep what holds for all.
+pub(crate) fn otlp_json(data: &[u8], signal: Signal) {
+    if let Ok(request) = Request::from_json(signal, data) {
+        // 10 bytes for a number of one digit is the worst that can become of a character.
+        assert!(request.body().len() <= 10 * data.len());
+        otlp_protobuf(request.body(), signal);
+    }
+}
+
+/// An event's attributes within what the crate promises.
+fn bounded(event: &Event) {
+    fn size(value: &Value) -> (usize, usize) {
+        let inner: Vec<_> = match value {
+            Value::Object(object) => object.values().map(size).collect(),
+            Value::Array(array) => array.iter().map(size).collect(),
+            _ => return (0, 0),
+        };
+        let entries = inner.len() + inner.iter().map(|(entries, _)| entries).sum::<usize>();
+        let depth = inner.iter().map(|(_, depth)| depth).max();
+        (entries, 1 + depth.unwrap_or(&0))
+    }
+    let (entries, depth) = size(&Value::Object(event.attributes.clone()));
+    // A name that is ours and an attribute's makes a list of both: a level, and two entries, more.
+    assert!(entries <= limits::ATTRIBUTES_MAX + 4, "{entries}");
+    assert!(depth <= limits::ATTRIBUTE_DEPTH_MAX + 1, "{depth}");
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use logboom_event::{
     Body, Context, ContextCache, Event, Format, Origin, Record, SourceId, TimestampFrom, limits,
-    origin_from_headers, token,
+    origin_from_headers, otlp::Signal, token,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -79,6 +79,94 @@ fn format() -> impl Strategy<Value = Format> {
     prop::sample::select(bodies::FORMATS.to_vec()).prop_map(|text| text.parse().unwrap())
 }
 
+fn signal() -> impl Strategy<Value = Signal> {
+    prop::sample::select(vec![Signal::Logs, Signal::Spans])
+}
+
+/// Fields whose numbers and types OTLP has, nested at random: most are well-formed, few are what OTLP means.
+fn protobuf() -> impl Strategy<Value = Vec<u8>> {
+    let field = |number: u8, kind: u8| number << 3 | kind;
+    let leaf = prop_oneof![
+        4 => (1..13u8, 0..128u8).prop_map(move |(number, value)| vec![field(number, 0), value]),
+        2 => (1..13u8, any::<[u8; 8]>()).prop_map(move |(number, bytes)| [&[field(number, 1)][..], &bytes].concat()),
+        2 => (1..13u8, prop::collection::vec(any::<u8>(), 0..17)).prop_map(move |(number, bytes)| {
+            [&[field(number, 2), bytes.len() as u8][..], &bytes].concat()
+        }),
+        1 => prop::collection::vec(any::<u8>(), 0..4),
+    ];
+    leaf.prop_recursive(12, 120, 5, move |inner| {
+        (1..13u8, prop::collection::vec(inner, 0..6)).prop_map(move |(number, fields)| {
+            // Levels and items are fields 1 and 2; so that a request is deep, they come oftenest.
+            let content = fields.concat();
+            let number = if number > 6 { 1 + number % 2 } else { number };
+            let mut out = vec![field(number, 2)];
+            let mut len = content.len();
+            while len >= 128 {
+                out.push(len as u8 | 128);
+                len >>= 7;
+            }
+            out.push(len as u8);
+            [out, content].concat()
+        })
+    })
+}
+
+/// Words of OTLP/JSON, right and wrong, inside what makes them items of a request.
+fn json() -> impl Strategy<Value = String> {
+    let values = prop::sample::select(vec![
+        "null",
+        "0",
+        "-1",
+        "1.5",
+        "1e3",
+        "true",
+        "\"12\"",
+        "\"\"",
+        "\"é\"",
+        "[]",
+        "{}",
+        "[{}]",
+        "[null]",
+        "18446744073709551616",
+        r#"[{"key":"a","value":{"intValue":"1"}}]"#,
+        r#"{"stringValue":"x"}"#,
+        r#"{"code":2,"message":"m"}"#,
+        r#"{"arrayValue":{"values":[{"boolValue":true},{}]}}"#,
+        r#""5b8efff798038103d269b633813fc60c""#,
+    ]);
+    let keys = prop::sample::select(vec![
+        "name",
+        "kind",
+        "traceId",
+        "spanId",
+        "startTimeUnixNano",
+        "timeUnixNano",
+        "attributes",
+        "events",
+        "links",
+        "status",
+        "body",
+        "severityNumber",
+        "severityText",
+        "flags",
+        "unknown",
+    ]);
+    let pair = (keys, values).prop_map(|(key, value)| format!("\"{key}\":{value}"));
+    let item =
+        prop::collection::vec(pair, 0..3).prop_map(|pairs| format!("{{{}}}", pairs.join(",")));
+    (prop::collection::vec(item, 0..3), any::<bool>()).prop_map(|(items, spans)| {
+        let (resource, scope, item) = if spans {
+            ("Spans", "Spans", "spans")
+        } else {
+            ("Logs", "Logs", "logRecords")
+        };
+        format!(
+            r#"{{"resource{resource}":[{{"scope{scope}":[{{"{item}":[{}]}}]}}]}}"#,
+            items.join(",")
+        )
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..Default::default() })]
 
@@ -95,6 +183,18 @@ proptest! {
     #[test]
     fn header_decoding_is_total(data: Vec<u8>) {
         bodies::headers(&data);
+    }
+
+    #[test]
+    fn otlp_protobuf_is_total(data in protobuf(), noise: Vec<u8>, signal in signal()) {
+        bodies::otlp_protobuf(&data, signal);
+        bodies::otlp_protobuf(&noise, signal);
+    }
+
+    #[test]
+    fn otlp_json_is_total(text in json(), noise: Vec<u8>, signal in signal()) {
+        bodies::otlp_json(text.as_bytes(), signal);
+        bodies::otlp_json(&noise, signal);
     }
 
     #[test]
