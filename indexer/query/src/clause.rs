@@ -10,8 +10,9 @@ use crate::error::QueryError;
 use crate::field::Field;
 use crate::glob::{Glob, Piece};
 use crate::limits;
+use crate::name::existence;
 use crate::number::Number;
-use crate::parse::{Parser, existence};
+use crate::parse::Parser;
 use crate::pattern::Pattern;
 use crate::span_clause::chosen;
 use crate::span_field::SpanField;
@@ -124,7 +125,11 @@ impl Parser<'_> {
             },
             (Field::Span(own), Some(text)) => self.own_value(own, &text, &span)?,
             (_, Some(text)) => Test::Exact(Exact::new(&text)),
-            (_, None) => Test::Glob(Glob::new(fold_pieces(&pieces))),
+            (field, None) => {
+                let glob = Glob::new(fold_pieces(&pieces));
+                self.can_match(field, &span, |choice| glob.matches(choice))?;
+                Test::Glob(glob)
+            }
         };
         Ok(Expr::Clause(Clause { field, test, span }))
     }
@@ -164,11 +169,14 @@ impl Parser<'_> {
             return Err(self.error(span, &complaint));
         }
         match Pattern::new(&self.scan.text[pattern.clone()]) {
-            Ok(pattern) => Ok(Expr::Clause(Clause {
-                field,
-                test: Test::Regex(pattern),
-                span,
-            })),
+            Ok(pattern) => {
+                self.can_match(&field, &span, |choice| pattern.is_match(choice))?;
+                Ok(Expr::Clause(Clause {
+                    field,
+                    test: Test::Regex(pattern),
+                    span,
+                }))
+            }
             Err(error) => {
                 let mut refused = self.error(span, &error.complaint);
                 if let Some(offset) = error.offset {

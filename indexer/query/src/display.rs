@@ -9,8 +9,9 @@ use logboom_event::Level;
 use crate::ast::{Clause, Expr, Query, Range, Signal, Test};
 use crate::field::{EXISTS, Field, INDEX};
 use crate::glob::Piece;
+use crate::groups::key_text;
 use crate::pipe::{GroupKey, Pipe, Stats};
-use crate::stats::{call_text, is_plain, key_text};
+use crate::stats::{call_text, is_plain};
 use crate::time;
 
 impl Display for Query {

@@ -4,13 +4,11 @@
 
 use std::ops::Range;
 
-use crate::ast::{Clause, Expr, Query, SPANS, Signal, Test};
+use crate::ast::{Expr, Query, SPANS, Signal};
 use crate::error::QueryError;
 use crate::field::{EXISTS, Field, INDEX};
-use crate::glob::Piece;
 use crate::limits;
 use crate::scan::Scanner;
-use crate::span_field::SpanField;
 
 /// Parses a query that names its index, or is of logs. White space alone matches everything, as `*` does.
 pub fn parse(text: &str) -> Result<Query, QueryError> {
@@ -44,7 +42,7 @@ pub fn parse_in(text: &str, default_index: Option<&str>) -> Result<Query, QueryE
 
 /// `index:` chooses where to search, so it must hold for the whole query.
 #[derive(Clone, Copy, PartialEq)]
-enum Place {
+pub(crate) enum Place {
     Top,
     Inside,
 }
@@ -55,7 +53,7 @@ pub(crate) struct Parser<'a> {
     depth: usize,
     clauses: usize,
     pub(crate) regexes: usize,
-    index: Option<(String, Range<usize>)>,
+    pub(crate) index: Option<(String, Range<usize>)>,
 }
 
 impl<'a> Parser<'a> {
@@ -252,84 +250,6 @@ impl<'a> Parser<'a> {
         Ok(inner)
     }
 
-    fn index(&mut self, place: Place, from: usize) -> Result<(), QueryError> {
-        self.need_value(INDEX, from)?;
-        let name = if self.scan.eat('"') {
-            self.closed_quote(from)?
-        } else {
-            let start = self.scan.at;
-            let _ = self.scan.word();
-            self.scan.text[start..self.scan.at].to_owned()
-        };
-        let span = from..self.scan.at;
-        if place == Place::Inside {
-            return Err(self.misplaced_index(span));
-        }
-        match &self.index {
-            Some((other, _)) if *other != name => {
-                let complaint = format!("is a second index beside `{other}`; a query searches one");
-                Err(self.error(span, &complaint))
-            }
-            _ => {
-                self.index = Some((name, span));
-                Ok(())
-            }
-        }
-    }
-
-    fn misplaced_index(&self, span: Range<usize>) -> QueryError {
-        self.error(
-            span,
-            "chooses the index of the whole query; write it outside of `OR`, `NOT` and parentheses",
-        )
-    }
-
-    fn exists(&mut self, from: usize) -> Result<Expr, QueryError> {
-        self.need_value(EXISTS, from)?;
-        let name: Option<String> = if self.scan.eat('"') {
-            Some(self.closed_quote(from)?)
-        } else {
-            let pieces = self.scan.word();
-            pieces
-                .iter()
-                .map(|piece| {
-                    if let Piece::Char(c) = piece {
-                        Some(*c)
-                    } else {
-                        None
-                    }
-                })
-                .collect()
-        };
-        let span = from..self.scan.at;
-        let Some(name) = name.filter(|name| !name.is_empty()) else {
-            return Err(self.error(
-                span,
-                "needs one field's name; write e.g. `_exists_:trace_id`",
-            ));
-        };
-        let field = self.field(&name, from)?;
-        Ok(existence(field, span))
-    }
-
-    /// The field of a name that stands from `from` to here.
-    pub(crate) fn field(&self, name: &str, from: usize) -> Result<Field, QueryError> {
-        let field = Field::from_name(name, self.signal);
-        let complaint = match (&field, self.signal) {
-            (Field::Level, Signal::Spans) => {
-                "asks for a level, which spans do not have; write `status:error`, or `attributes.level` for the attribute"
-            }
-            (Field::Attribute(_), Signal::Spans) if name == "events" => {
-                "names no value of a span's events; write `events.name`, or `events.` and an attribute"
-            }
-            (Field::Attribute(_), Signal::Spans) if name == "links" => {
-                "names no value of a span's links; write `links.trace_id` or `links.span_id`"
-            }
-            _ => return Ok(field),
-        };
-        Err(self.error(from..self.scan.at, complaint))
-    }
-
     fn descend(&mut self, at: usize) -> Result<(), QueryError> {
         self.depth += 1;
         if self.depth > limits::DEPTH_MAX {
@@ -353,26 +273,6 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn need_value(&mut self, name: &str, from: usize) -> Result<(), QueryError> {
-        if !self.scan.at_boundary() {
-            return Ok(());
-        }
-        let example = match Field::from_name(name, self.signal) {
-            Field::Level => "level:error".to_owned(),
-            Field::Timestamp => "timestamp:>=2026-01-31".to_owned(),
-            Field::Span(SpanField::Duration) => "duration:>500ms".to_owned(),
-            Field::Span(SpanField::Status) => "status:error".to_owned(),
-            Field::Span(SpanField::Kind) => "kind:server".to_owned(),
-            _ if name == EXISTS => "_exists_:trace_id".to_owned(),
-            _ if name == INDEX => "index:logs".to_owned(),
-            _ => format!("{name}:value"),
-        };
-        let complaint = format!(
-            "has no value; write e.g. `{example}` without a space, or quote it to search for the text"
-        );
-        Err(self.error(from..self.scan.at, &complaint))
-    }
-
     pub(crate) fn closed_quote(&mut self, from: usize) -> Result<String, QueryError> {
         match self.scan.quoted() {
             Some(text) => Ok(text),
@@ -392,17 +292,5 @@ impl<'a> Parser<'a> {
             );
         }
         QueryError::at(self.scan.text, span, complaint)
-    }
-}
-
-/// Every event has these; the others may lack a value.
-pub(crate) fn existence(field: Field, span: Range<usize>) -> Expr {
-    match field {
-        Field::Raw | Field::Body | Field::Timestamp | Field::Id => Expr::All,
-        field => Expr::Clause(Clause {
-            field,
-            test: Test::Exists,
-            span,
-        }),
     }
 }

@@ -8,6 +8,7 @@ use crate::ast::{Exact, Range, Test};
 use crate::clause::End;
 use crate::duration;
 use crate::error::QueryError;
+use crate::field::Field;
 use crate::number::Number;
 use crate::parse::Parser;
 use crate::span_field::SpanField;
@@ -24,12 +25,28 @@ impl Parser<'_> {
             let ns = self.duration(text, span)?;
             return Ok(Test::Exact(Exact::new(&ns.to_string())));
         }
-        let known = |choices: &[&str]| choices.contains(&&*fold(text));
-        if own.choices().is_some_and(|choices| !known(choices)) {
-            let complaint = format!("asks for `{text}`, which no span has; {}", chosen(own));
-            return Err(self.error(span.clone(), &complaint));
-        }
+        let field = Field::Span(own.clone());
+        self.can_match(&field, span, |choice| choice == fold(text))?;
         Ok(Test::Exact(Exact::new(text)))
+    }
+
+    /// Refuses a test that no value passes, where all values are known.
+    pub(crate) fn can_match(
+        &self,
+        field: &Field,
+        span: &Span<usize>,
+        passes: impl Fn(&str) -> bool,
+    ) -> Result<(), QueryError> {
+        let Field::Span(own) = field else {
+            return Ok(());
+        };
+        match own.choices() {
+            Some(choices) if !choices.iter().any(|choice| passes(choice)) => {
+                let complaint = format!("asks for what no span has; {}", chosen(own));
+                Err(self.error(span.clone(), &complaint))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn duration(&self, text: &str, span: &Span<usize>) -> Result<Number, QueryError> {

@@ -225,6 +225,14 @@ fn errors_say_what_there_is() {
             &["internal, server, client, producer, consumer"],
         ),
         (
+            "status:warn*",
+            &["`status:warn*` at column 1", "unset, ok, error"],
+        ),
+        (
+            "kind:/^x/",
+            &["asks for what no span has", "internal, server"],
+        ),
+        (
             "duration:>500xs",
             &[
                 "`duration:>500xs` at column 1",

@@ -23,8 +23,10 @@ pub struct Aggregation {
     /// The fields that the aggregates are about, each once: three quantiles of one field share a summary.
     inputs: Vec<Field>,
     wanted: Vec<Wanted>,
-    /// By slot; `None` once left out.
-    groups: Vec<Option<Group>>,
+    /// By slot.
+    places: Vec<Place>,
+    /// Places whose group was left out. Used again, so that ever new groups take no ever new memory.
+    free: Vec<u32>,
     /// By encoded key.
     slots: HashMap<Box<[u8]>, Slot>,
     /// The kept groups by the hash of their key.
@@ -37,9 +39,20 @@ pub struct Aggregation {
     scratch: Vec<u8>,
 }
 
-/// A group's place in its aggregation. Stays valid while that lives, also when the group is left out.
+/// Where a group is in its aggregation. May be kept as long as that lives: when the group is left
+/// out, what is added to it no longer counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Slot(u32);
+pub struct Slot {
+    at: u32,
+    /// Tells the group from an earlier one in the same place.
+    generation: u32,
+}
+
+#[derive(Debug)]
+struct Place {
+    generation: u32,
+    group: Option<Group>,
+}
 
 #[derive(Debug, Clone)]
 struct Group {
@@ -94,7 +107,8 @@ impl Aggregation {
             stats: stats.clone(),
             inputs,
             wanted,
-            groups: Vec::new(),
+            places: Vec::new(),
+            free: Vec::new(),
             slots: HashMap::new(),
             by_hash: BTreeSet::new(),
             ceiling: None,
@@ -163,14 +177,14 @@ impl Aggregation {
 
     /// One event of the group. To be called exactly once for each.
     pub fn count(&mut self, slot: Slot) {
-        if let Some(group) = self.groups[slot.at()].as_mut() {
+        if let Some(group) = group_at(&mut self.places, slot) {
             group.events += 1;
         }
     }
 
     /// An event's value of `inputs()[input]`.
     pub fn add(&mut self, slot: Slot, input: usize, value: &Cell<'_>) {
-        let Some(group) = self.groups[slot.at()].as_mut() else {
+        let Some(group) = group_at(&mut self.places, slot) else {
             return;
         };
         let summary = &mut group.summaries[input];
@@ -189,7 +203,7 @@ impl Aggregation {
         if let Some(ceiling) = other.ceiling {
             self.lower(ceiling);
         }
-        for group in other.groups.into_iter().flatten() {
+        for group in other.places.into_iter().filter_map(|place| place.group) {
             match self.slots.get(&group.encoded) {
                 Some(slot) => self.absorb(*slot, &group),
                 None => {
@@ -205,7 +219,8 @@ impl Aggregation {
     }
 
     pub(super) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        self.groups.iter().flatten().map(|group| Row {
+        let groups = self.places.iter().filter_map(|place| place.group.as_ref());
+        groups.map(|group| Row {
             key: &group.key,
             events: group.events,
             summaries: &group.summaries,
@@ -223,17 +238,31 @@ impl Aggregation {
         if self.ceiling.is_some_and(|ceiling| hash >= ceiling) {
             return None;
         }
-        let slot = Slot(u32::try_from(self.groups.len()).ok()?);
+        let at = match self.free.pop() {
+            Some(at) => at,
+            None => {
+                self.places.push(Place {
+                    generation: 0,
+                    group: None,
+                });
+                u32::try_from(self.places.len() - 1).expect("the limit on groups is far below 2^32")
+            }
+        };
+        let place = &mut self.places[at as usize];
+        let slot = Slot {
+            at,
+            generation: place.generation,
+        };
         self.bytes += group.bytes();
         self.slots.insert(group.encoded.clone(), slot);
         self.by_hash.insert((hash, slot));
-        self.groups.push(Some(group));
+        place.group = Some(group);
         self.shed();
-        self.groups[slot.at()].is_some().then_some(slot)
+        group_at(&mut self.places, slot).is_some().then_some(slot)
     }
 
     fn absorb(&mut self, slot: Slot, other: &Group) {
-        let Some(group) = self.groups[slot.at()].as_mut() else {
+        let Some(group) = group_at(&mut self.places, slot) else {
             return;
         };
         self.bytes -= group.bytes();
@@ -261,7 +290,10 @@ impl Aggregation {
             && hash >= ceiling
         {
             self.by_hash.pop_last();
-            if let Some(group) = self.groups[slot.at()].take() {
+            let place = &mut self.places[slot.at as usize];
+            place.generation = place.generation.wrapping_add(1);
+            self.free.push(slot.at);
+            if let Some(group) = place.group.take() {
                 self.bytes -= group.bytes();
                 self.slots.remove(&group.encoded);
             }
@@ -269,10 +301,12 @@ impl Aggregation {
     }
 }
 
-impl Slot {
-    fn at(self) -> usize {
-        self.0 as usize
-    }
+fn group_at(places: &mut [Place], slot: Slot) -> Option<&mut Group> {
+    let place = &mut places[slot.at as usize];
+    place
+        .group
+        .as_mut()
+        .filter(|_| place.generation == slot.generation)
 }
 
 impl Group {
@@ -290,5 +324,88 @@ impl Group {
             + 2 * self.encoded.len()
             + size_of_val(&*self.summaries)
             + summaries.map(Summary::heap_bytes).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::parse;
+
+    fn within(text: &str, limits: Limits) -> Aggregation {
+        let query = parse(text).unwrap();
+        Aggregation::within(query.stats().unwrap(), limits)
+    }
+
+    fn feed(aggregation: &mut Aggregation, group: u64, values: std::ops::Range<u64>) {
+        for value in values {
+            if let Some(slot) = aggregation.group(&[group.into()]) {
+                aggregation.count(slot);
+                aggregation.add(slot, 0, &value.into());
+            }
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded_and_what_is_kept_is_exact() {
+        let limits = Limits {
+            groups: 1_000,
+            bytes: 200 << 10,
+        };
+        let text = "| stats count(), p50(x), count_distinct(x) by g";
+        let mut aggregation = within(text, limits);
+        // Values of a group come in two rounds, so that groups grow after they were admitted.
+        for round in 0..2 {
+            for group in 0..500 {
+                feed(&mut aggregation, group, round * 300..(round + 1) * 300);
+                assert!(aggregation.bytes <= limits.bytes);
+            }
+        }
+        let counted: usize = aggregation
+            .places
+            .iter()
+            .filter_map(|place| place.group.as_ref())
+            .map(Group::bytes)
+            .sum();
+        assert_eq!(
+            counted, aggregation.bytes,
+            "the account agrees with the groups"
+        );
+        let kept = aggregation.rows().count();
+        assert!((2..500).contains(&kept), "{kept}");
+        assert!(aggregation.rows().all(|row| row.events == 600));
+        assert!(aggregation.places.len() < 500, "places are used again");
+        assert!(aggregation.estimated_groups().is_some());
+    }
+
+    #[test]
+    fn one_group_is_kept_whatever_it_takes() {
+        let limits = Limits {
+            groups: 1,
+            bytes: 1,
+        };
+        let mut aggregation = within("| stats p50(x)", limits);
+        let slot = aggregation.group(&[]).unwrap();
+        (0..1_000_u64).for_each(|value| aggregation.add(slot, 0, &value.into()));
+        assert_eq!(aggregation.estimated_groups(), None);
+        assert_eq!(aggregation.rows().count(), 1);
+    }
+
+    #[test]
+    fn a_slot_of_a_group_that_was_left_out_adds_to_no_other() {
+        let limits = Limits {
+            groups: 1,
+            bytes: usize::MAX,
+        };
+        let mut aggregation = within("| stats count(), sum(x) by g", limits);
+        let slots: Vec<Slot> = (0..100_u64)
+            .filter_map(|group| aggregation.group(&[group.into()]))
+            .collect();
+        assert!(slots.len() > 1, "a lower hash came after a higher one");
+        for slot in &slots {
+            aggregation.count(*slot);
+            aggregation.add(*slot, 0, &1_u64.into());
+        }
+        assert_eq!(aggregation.rows().map(|row| row.events).sum::<u64>(), 1);
     }
 }
