@@ -6,6 +6,7 @@ import { SearchPage } from './search/SearchPage'
 import { Failure } from './shell/Failure'
 import { Empty } from './shell/Empty'
 import { Shell } from './shell/Shell'
+import { readServicesAddress, readTraceAddress, readTracesAddress } from './traces/address'
 
 const root = createRootRoute({
   component: Shell,
@@ -34,6 +35,27 @@ const liveRoute = createRoute({
   component: lazyRouteComponent(() => import('./live/LivePage'), 'LivePage'),
 })
 
+const tracesRoute = createRoute({
+  getParentRoute: () => root,
+  path: '/traces',
+  validateSearch: readTracesAddress,
+  component: lazyRouteComponent(() => import('./traces/TracesPage'), 'TracesPage'),
+})
+
+const traceRoute = createRoute({
+  getParentRoute: () => root,
+  path: '/traces/$id',
+  validateSearch: readTraceAddress,
+  component: lazyRouteComponent(() => import('./trace/TracePage'), 'TracePage'),
+})
+
+const servicesRoute = createRoute({
+  getParentRoute: () => root,
+  path: '/services',
+  validateSearch: readServicesAddress,
+  component: lazyRouteComponent(() => import('./services/ServicesPage'), 'ServicesPage'),
+})
+
 export type AlertsTab = 'firing' | 'rules' | 'history' | 'receivers'
 
 const alertsRoute = createRoute({
@@ -51,7 +73,7 @@ const pipelineRoute = createRoute({
 })
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, searchRoute, liveRoute, alertsRoute, pipelineRoute]),
+  routeTree: root.addChildren([home, searchRoute, liveRoute, tracesRoute, traceRoute, servicesRoute, alertsRoute, pipelineRoute]),
   parseSearch: readQueryString,
   stringifySearch: writeQueryString,
   defaultPreload: 'intent',

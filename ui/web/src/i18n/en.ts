@@ -4,7 +4,7 @@ const lines = (value: number) => (value === 1 ? '1 line' : `${n(value)} lines`)
 
 export const en = {
   locale: 'en',
-  pages: { search: 'Search', live: 'Live tail', alerts: 'Alerts', pipeline: 'Pipeline' },
+  pages: { search: 'Search', live: 'Live tail', traces: 'Traces', services: 'Services', alerts: 'Alerts', pipeline: 'Pipeline' },
   shell: {
     skip: 'Skip to content',
     main: 'Main',
@@ -102,6 +102,7 @@ export const en = {
     removeColumn: (field: string) => `Hide the column ${field}`,
     gone: 'This line is not in the index any more.',
     parseFailed: 'The line does not have the format that was configured for it; it is kept whole.',
+    openTrace: 'Open trace',
     truncated: (bytes: string) => `The agent cut this line: it had ${bytes}.`,
   },
   live: {
@@ -218,10 +219,11 @@ rules:
     off: 'Single-key shortcuts',
     offHint: 'Turn off if they get in the way of assistive technology.',
     groups: [
-      ['Anywhere', [['/', 'Query field'], ['g s', 'Search'], ['g l', 'Live tail'], ['g a', 'Alerts'], ['g p', 'Pipeline'], ['?', 'This sheet']]],
-      ['Rows', [['j k', 'Next, previous line'], ['Enter', 'Open details'], ['Esc', 'Close details'], ['w', 'Wrap lines'], ['y', 'Copy a link to the line'], ['e E', 'Next, previous error']]],
+      ['Anywhere', [['/', 'Query field'], ['g s', 'Search'], ['g l', 'Live tail'], ['g t', 'Traces'], ['g v', 'Services'], ['g a', 'Alerts'], ['g p', 'Pipeline'], ['?', 'This sheet']]],
+      ['Rows', [['j k', 'Next, previous line'], ['Enter', 'Open details'], ['Esc', 'Close details'], ['w', 'Wrap lines'], ['y', 'Copy a link to the line'], ['e E', 'Next, previous error'], ['v', 'Open the trace of the line']]],
       ['Time', [['t', 'Time range'], ['[ ]', 'Shift back, forward'], ['Z', 'Zoom out']]],
       ['Live tail', [['Space', 'Pause, resume'], ['End', 'Resume']]],
+      ['Trace', [['h l', 'Collapse, expand'], ['H L', 'Collapse, expand all'], ['1 … 9', 'Collapse to a level'], ['n N', 'Next, previous match'], ['p', 'Critical path'], ['z Z', 'Zoom to span, out'], ['[ ]', 'Move left, right']]],
     ] as [string, [string, string][]][],
   },
 }

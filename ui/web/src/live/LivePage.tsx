@@ -6,6 +6,7 @@ import { t } from '../i18n'
 import { include } from '../query/clauses'
 import { copyText, Drawer } from '../rows/Drawer'
 import { Rows, rowId, type Row } from '../rows/Rows'
+import { useOpenTrace } from '../rows/useOpenTrace'
 import { useRowKeys } from '../rows/useRowKeys'
 import { useWrap } from '../rows/useWrap'
 import { columnsOf, columnsText, readAddress, writeQueryString, zoneOf, type SearchAddress } from '../search/address'
@@ -25,6 +26,7 @@ export function LivePage() {
   const tail = useTail(q)
   const [active, setActive] = useState<string>()
   const [wrap, toggleWrap] = useWrap()
+  const openTrace = useOpenTrace()
   const field = useRef<HTMLInputElement>(null)
   const scroller = useRef<HTMLDivElement>(null)
   const zone = zoneOf(address)
@@ -57,7 +59,7 @@ export function LivePage() {
 
   usePauseOnReading(scroller, pause, paused)
   const link = (hit: Hit): string => `${location.origin}/search${writeQueryString({ q: address.q, from: 'all', line: hit.id })}`
-  const { step } = useRowKeys({ rows: tail.rows, active, selected: address.line, setActive: setActiveAndPause, open, close, toggleWrap, copyLink: (hit) => void copyText(link(hit)) })
+  const { step } = useRowKeys({ rows: tail.rows, active, selected: address.line, setActive: setActiveAndPause, open, close, toggleWrap, copyLink: (hit) => void copyText(link(hit)), openTrace })
   useKeys({ '/': () => field.current?.focus(), Space: () => (paused ? resumeAtEnd() : pause()), End: resumeAtEnd })
 
   const selected = useMemo(() => {
@@ -100,6 +102,7 @@ export function LivePage() {
               onActivate={activate}
               onOpen={open}
               scroller={scroller}
+              onTrace={openTrace}
               follow={!paused}
             />
             {paused && (

@@ -1,11 +1,12 @@
 /** All that is known about one line, beside the list: its text, its fields as filters, its JSON. */
 import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
 import { Tabs } from 'radix-ui'
 import { useState, type ReactNode } from 'react'
 import { event } from '../api/client'
 import type { Hit } from '../api/types'
 import { formatBytes, t } from '../i18n'
-import { CheckIcon, CloseIcon, ColumnIcon, CopyIcon, DownIcon, LinkIcon, MinusIcon, PlusIcon, UpIcon } from '../shell/icons'
+import { CheckIcon, CloseIcon, ColumnIcon, CopyIcon, DownIcon, LinkIcon, MinusIcon, PlusIcon, TraceIcon, UpIcon } from '../shell/icons'
 import { fromRfc3339 } from '../time/instant'
 import { formatTime, zoneLabel, type Zone } from '../time/zone'
 import { fieldsOf } from './fields'
@@ -21,7 +22,8 @@ interface Props {
   onClose: () => void
   onStep: (direction: -1 | 1) => void
   onFilter: (field: string, value: string, negated: boolean) => void
-  onColumn: (field: string) => void
+  /** Columns can be chosen where this is given. */
+  onColumn?: (field: string) => void
 }
 
 export function Drawer(props: Props) {
@@ -71,6 +73,7 @@ function Details({ hit, zone, columns, link, onFilter, onColumn, onWhole, loadin
       {hit.parse_failed && <Note>{t.drawer.parseFailed}</Note>}
       <div className="drawer-actions">
         <CopyButton label={t.drawer.copyLine} icon={<CopyIcon />} text={() => hit.raw} />
+        {hit.trace_id && <Link to="/traces/$id" params={{ id: hit.trace_id }} search={hit.span_id ? { span: hit.span_id } : {}} className="button small" data-testid="open-trace"><TraceIcon />{t.drawer.openTrace}</Link>}
         <CopyButton label={t.drawer.copyLink} icon={<LinkIcon />} text={() => link(hit)} />
       </div>
       <Tabs.Root defaultValue="fields" className="drawer-tabs">
@@ -92,7 +95,7 @@ function Details({ hit, zone, columns, link, onFilter, onColumn, onWhole, loadin
                         <button type="button" className="icon" aria-label={t.drawer.exclude(field.name)} title={t.drawer.exclude(field.name)} onClick={() => onFilter(field.name, field.text, true)}><MinusIcon /></button>
                       </>
                     )}
-                    {field.name !== 'level' && field.name !== 'id' && (
+                    {onColumn && field.name !== 'level' && field.name !== 'id' && (
                       <button
                         type="button"
                         className="icon"
@@ -118,7 +121,7 @@ function Details({ hit, zone, columns, link, onFilter, onColumn, onWhole, loadin
 
 const Note = ({ children }: { children: ReactNode }) => <p className="drawer-note">{children}</p>
 
-function CopyButton({ label, icon, text }: { label: string; icon: ReactNode; text: () => string }) {
+export function CopyButton({ label, icon, text }: { label: string; icon: ReactNode; text: () => string }) {
   const [outcome, setOutcome] = useState<'copied' | 'failed'>()
   const copy = async () => {
     setOutcome(await copyText(text()))

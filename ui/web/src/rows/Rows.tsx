@@ -7,6 +7,7 @@
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { memo, useEffect, useLayoutEffect, useMemo, useState, type ReactNode, type RefObject } from 'react'
 import type { Hit } from '../api/types'
+import { t } from '../i18n'
 import { fromRfc3339 } from '../time/instant'
 import { formatTime, type Zone } from '../time/zone'
 import { columnText } from './fields'
@@ -37,6 +38,8 @@ interface Props {
   footer?: ReactNode
   /** All rows are of one day, so the time of day says it all. */
   shortTime?: boolean
+  /** Called for the mark of a line that belongs to a trace. */
+  onTrace?: ((hit: Hit) => void) | undefined
   /** Keep the end in view while rows arrive. */
   follow?: boolean
 }
@@ -119,6 +122,7 @@ export function Rows(props: Props) {
                 selected={props.selected !== undefined && rowId(row) === props.selected}
                 onActivate={props.onActivate}
                 onOpen={props.onOpen}
+                onTrace={props.onTrace}
               />
             )
           })}
@@ -143,9 +147,10 @@ interface RowProps {
   selected: boolean
   onActivate: (row: Row) => void
   onOpen: (hit: Hit) => void
+  onTrace: ((hit: Hit) => void) | undefined
 }
 
-const RowView = memo(function RowView({ row, index, count, top, height, grid, columns, zone, shortTime, active, selected, onActivate, onOpen }: RowProps) {
+const RowView = memo(function RowView({ row, index, count, top, height, grid, columns, zone, shortTime, active, selected, onActivate, onOpen, onTrace }: RowProps) {
   const place = { transform: `translateY(${top}px)`, height }
   const common = { id: `row-${index}`, role: 'option', 'aria-setsize': count, 'aria-posinset': index + 1 } as const
   if (row.kind === 'mark') {
@@ -177,6 +182,19 @@ const RowView = memo(function RowView({ row, index, count, top, height, grid, co
         <span key={name} className="cell">{columnText(hit, name)}</span>
       ))}
       <span className="line">{hit.raw === '' ? ' ' : hit.raw}</span>
+      {onTrace && hit.trace_id && (
+        // For the mouse only: an option holds no links for others. By keyboard it is `v`, or the details.
+        <i
+          className="row-trace"
+          data-testid="row-trace"
+          aria-hidden="true"
+          title={`${t.drawer.openTrace} (v)`}
+          onClick={(event) => {
+            event.stopPropagation()
+            onTrace(hit)
+          }}
+        />
+      )}
     </div>
   )
 })

@@ -18,17 +18,23 @@ function flatten(value: unknown, name: string, into: FieldValue[]): void {
   }
 }
 
+/** The scalars in a value by their dotted names. */
+export function flattened(value: unknown): FieldValue[] {
+  const fields: FieldValue[] = []
+  flatten(value, '', fields)
+  return fields
+}
+
 /** The fields of an event in reading order, without those that it does not have. */
 export function fieldsOf(hit: Hit): FieldValue[] {
   const fields: FieldValue[] = []
-  for (const name of ['level', 'service', 'host', 'source', 'trace_id', 'span_id'] as const) {
+  for (const name of NAMED) {
     const text = hit[name]
     if (typeof text === 'string' && text !== '') fields.push({ name, text, filter: true })
   }
   const known = new Set(fields.map((field) => field.name))
-  const attributes: FieldValue[] = []
-  flatten(hit.attributes, '', attributes)
-  for (const field of attributes) {
+  if (hit.duration_ns !== undefined && hit.duration_ns !== null) fields.push({ name: 'duration', text: `${hit.duration_ns}ns`, filter: true })
+  for (const field of flattened(hit.attributes)) {
     // An attribute that has a fixed field's name is asked for by its long name.
     fields.push(known.has(field.name) || RESERVED.has(field.name) ? { ...field, name: `attributes.${field.name}` } : field)
   }
@@ -37,11 +43,13 @@ export function fieldsOf(hit: Hit): FieldValue[] {
   return fields
 }
 
+/** Fixed fields; those from `operation` on are a span's. */
+const NAMED = ['level', 'service', 'host', 'source', 'trace_id', 'span_id', 'operation', 'kind', 'status', 'status_message', 'parent_id'] as const
+
 const RESERVED = new Set(['level', 'service', 'host', 'source', 'path', 'body', 'raw', 'trace_id', 'span_id', 'timestamp', 'id', 'index', 'offset'])
 
 /** The text of one column. */
 export function columnText(hit: Hit, name: string): string {
-  if (name === 'source') return hit.source ?? ''
-  if (name === 'service' || name === 'host' || name === 'trace_id' || name === 'span_id' || name === 'level') return hit[name] ?? ''
+  if ((NAMED as readonly string[]).includes(name) && typeof hit[name as (typeof NAMED)[number]] === 'string') return hit[name as (typeof NAMED)[number]]!
   return fieldsOf(hit).find((field) => field.name === name)?.text ?? ''
 }

@@ -13,9 +13,10 @@ interface Options {
   close: () => void
   toggleWrap: () => void
   copyLink: (hit: Hit) => void
+  openTrace?: ((hit: Hit) => void) | undefined
 }
 
-export function useRowKeys({ rows, active, selected, setActive, open, close, toggleWrap, copyLink }: Options): { step: (direction: -1 | 1) => void } {
+export function useRowKeys({ rows, active, selected, setActive, open, close, toggleWrap, copyLink, openTrace }: Options): { step: (direction: -1 | 1) => void } {
   const index = () => rows.findIndex((row) => rowId(row) === active)
   const go = (to: number) => {
     const row = rows[to]
@@ -51,6 +52,10 @@ export function useRowKeys({ rows, active, selected, setActive, open, close, tog
     },
     Escape: close,
     w: toggleWrap,
+    v: () => {
+      const at = hit()
+      if (at?.trace_id) openTrace?.(at)
+    },
     y: () => {
       const at = hit()
       if (at) copyLink(at)

@@ -5,7 +5,7 @@ import 'uplot/dist/uPlot.min.css'
 import type { HistogramData } from '../api/types'
 import { formatCount, formatShort, t } from '../i18n'
 import type { Level } from '../rows/level'
-import { useScheme } from '../shell/theme'
+import { resolvedColour, useScheme } from '../shell/theme'
 import { fromMillis, toMillis, type Nanos } from '../time/instant'
 import { formatTime, ianaName, type Zone } from '../time/zone'
 import { barsOf, snap, stack, type Bars } from './bars'
@@ -82,17 +82,7 @@ interface Actions {
 }
 
 function draw(element: HTMLElement, bars: Bars, zone: Zone, actions: Actions): uPlot {
-  const style = getComputedStyle(element)
-  const colour = (name: string) => style.getPropertyValue(name).trim() || '#888'
-  // CSS gives `light-dark(…)` unresolved in variables; a canvas needs the resolved colour.
-  const resolved = (name: string) => {
-    const probe = document.createElement('i')
-    probe.style.color = `var(${name})`
-    element.append(probe)
-    const value = getComputedStyle(probe).color
-    probe.remove()
-    return value || colour(name)
-  }
+  const resolved = (name: string) => resolvedColour(element, name)
   const seconds = (time: Nanos) => toMillis(time) / 1000
   const width = Number(bars.interval) / 1e9
   const xs = bars.totals.map((_, index) => seconds(bars.start + BigInt(index) * bars.interval))
@@ -157,7 +147,7 @@ function draw(element: HTMLElement, bars: Bars, zone: Zone, actions: Actions): u
 }
 
 /** Times of day with the date where it changes, in 24 hours; uPlot's own are American. */
-function axisTexts(): uPlot.Axis.Values {
+export function axisTexts(): uPlot.Axis.Values {
   return [
     [3600 * 24 * 365, '{YYYY}', null, null, null, null, null, null, 1],
     [3600 * 24 * 28, '{MMM}', '\n{YYYY}', null, null, null, null, null, 1],

@@ -2,7 +2,7 @@
 import { useEffect, useState, type Ref } from 'react'
 import type { Refusal } from '../api/client'
 import { t } from '../i18n'
-import { chips, fromByteOffset, negate, remove, shownValue } from '../query/clauses'
+import { chips, fromByteOffset, negate, remove, shownValue, type Clause } from '../query/clauses'
 import { CloseIcon, SearchIcon } from '../shell/icons'
 
 interface Props {
@@ -13,9 +13,10 @@ interface Props {
   refusal: Refusal | undefined
   field: Ref<HTMLInputElement>
   button: string
+  placeholder?: string
 }
 
-export function QueryField({ q, revision, onSubmit, refusal, field, button }: Props) {
+export function QueryField({ q, revision, onSubmit, refusal, field, button, placeholder }: Props) {
   const [text, setText] = useState(q)
   useEffect(() => setText(q), [q, revision])
   const wrong = refusal?.span !== undefined
@@ -38,7 +39,7 @@ export function QueryField({ q, revision, onSubmit, refusal, field, button }: Pr
           onKeyDown={(event) => {
             if (event.key === 'Escape') event.currentTarget.blur()
           }}
-          placeholder={t.search.placeholder}
+          placeholder={placeholder ?? t.search.placeholder}
           aria-label={t.search.query}
           aria-invalid={wrong}
           aria-describedby={wrong ? 'query-error' : undefined}
@@ -54,8 +55,8 @@ export function QueryField({ q, revision, onSubmit, refusal, field, button }: Pr
 }
 
 /** The query's `field:value` clauses. Each can be taken out or turned around; the text follows. */
-export function Chips({ q, onChange }: { q: string; onChange: (q: string) => void }) {
-  const found = chips(q)
+export function Chips({ q, onChange, without }: { q: string; onChange: (q: string) => void; /** Clauses that are shown elsewhere. */ without?: (clause: Clause) => boolean }) {
+  const found = chips(q).filter((clause) => !without?.(clause))
   if (found.length === 0) return null
   return (
     <ul className="chips" aria-label={t.search.filters}>

@@ -6,6 +6,7 @@ import { t } from '../i18n'
 import { include, remove, chips, shownValue, clauses } from '../query/clauses'
 import { copyText, Drawer } from '../rows/Drawer'
 import { Rows, rowId, type Row } from '../rows/Rows'
+import { useOpenTrace } from '../rows/useOpenTrace'
 import { useRowKeys } from '../rows/useRowKeys'
 import { useWrap } from '../rows/useWrap'
 import { Empty } from '../shell/Empty'
@@ -29,6 +30,7 @@ export function SearchPage() {
   const found = useSearch(address)
   const [active, setActive] = useState<string | undefined>(address.line)
   const [wrap, toggleWrap] = useWrap()
+  const openTrace = useOpenTrace()
   const field = useRef<HTMLInputElement>(null)
   const scroller = useRef<HTMLDivElement>(null)
   const q = address.q ?? ''
@@ -62,7 +64,7 @@ export function SearchPage() {
   }
 
   const link = (hit: Hit): string => location.origin + '/search' + writeQueryString({ ...address, ...around(address, found, hit), line: hit.id })
-  const { step } = useRowKeys({ rows, active, selected: address.line, setActive, open, close, toggleWrap, copyLink: (hit) => void copyText(link(hit)) })
+  const { step } = useRowKeys({ rows, active, selected: address.line, setActive, open, close, toggleWrap, copyLink: (hit) => void copyText(link(hit)), openTrace })
   useKeys({ '/': () => field.current?.focus() })
 
   // Another search begins at its top.
@@ -116,6 +118,7 @@ export function SearchPage() {
             onActivate={activate}
             onOpen={open}
             scroller={scroller}
+            onTrace={openTrace}
             shortTime={isOneDay(found.bounds, zone)}
             onEnd={found.more}
             footer={found.loadingMore ? <p className="rows-note">{t.search.loadingMore}</p> : found.isFull ? <p className="rows-note">{t.search.full(rows.length)}</p> : null}

@@ -2,38 +2,50 @@
 import { DEFAULT_RANGE, type TimeRange } from '../time/range'
 import { isZone, LOCAL, type Zone } from '../time/zone'
 
-export interface SearchAddress {
-  q?: string
+/** The range and zone that most pages keep in their URL. */
+export interface Window {
   from?: string
   to?: string
   tz?: string
+}
+
+export interface SearchAddress extends Window {
+  q?: string
   order?: 'oldest'
   cols?: string
   line?: string
 }
 
-/** Reads the URL; what is not understood is left out, and defaults are not written. */
-export function readAddress(raw: Record<string, unknown>): SearchAddress {
-  const text = (name: string): string | undefined => {
-    const value = raw[name]
-    if (typeof value === 'number' || typeof value === 'bigint') return String(value)
-    return typeof value === 'string' && value !== '' ? value : undefined
-  }
-  const address: SearchAddress = {}
-  const put = <Name extends keyof SearchAddress>(name: Name, value: SearchAddress[Name] | undefined) => {
-    if (value !== undefined) address[name] = value
-  }
-  put('q', text('q'))
-  const range = { from: text('from') ?? DEFAULT_RANGE.from, to: text('to') ?? DEFAULT_RANGE.to }
-  put('from', range.from === DEFAULT_RANGE.from ? undefined : range.from)
-  put('to', range.to === DEFAULT_RANGE.to ? undefined : range.to)
-  const zone = text('tz')
-  put('tz', zone !== undefined && zone !== LOCAL && isZone(zone) ? zone : undefined)
-  put('order', text('order') === 'oldest' ? 'oldest' : undefined)
-  put('cols', raw.cols === '' ? '' : text('cols'))
-  put('line', text('line'))
-  return address
+/** One value of the URL; an empty one is none. */
+export function textIn(raw: Record<string, unknown>, name: string): string | undefined {
+  const value = raw[name]
+  if (typeof value === 'number' || typeof value === 'bigint') return String(value)
+  return typeof value === 'string' && value !== '' ? value : undefined
 }
+
+/** The same object without what is undefined, as the router and `exactOptionalPropertyTypes` want it. */
+export const defined = <T extends object>(values: { [Name in keyof T]: T[Name] | undefined }): T =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T
+
+export function readWindow(raw: Record<string, unknown>): Window {
+  const range = { from: textIn(raw, 'from') ?? DEFAULT_RANGE.from, to: textIn(raw, 'to') ?? DEFAULT_RANGE.to }
+  const zone = textIn(raw, 'tz')
+  return defined<Window>({
+    from: range.from === DEFAULT_RANGE.from ? undefined : range.from,
+    to: range.to === DEFAULT_RANGE.to ? undefined : range.to,
+    tz: zone !== undefined && zone !== LOCAL && isZone(zone) ? zone : undefined,
+  })
+}
+
+/** Reads the URL; what is not understood is left out, and defaults are not written. */
+export const readAddress = (raw: Record<string, unknown>): SearchAddress =>
+  defined<SearchAddress>({
+    q: textIn(raw, 'q'),
+    ...readWindow(raw),
+    order: textIn(raw, 'order') === 'oldest' ? 'oldest' : undefined,
+    cols: raw.cols === '' ? '' : textIn(raw, 'cols'),
+    line: textIn(raw, 'line'),
+  })
 
 /** Fields shown as columns when the URL names none. */
 export const DEFAULT_COLUMNS = ['service', 'host']
@@ -47,12 +59,12 @@ export function columnsText(columns: string[]): string | undefined {
   return text === DEFAULT_COLUMNS.join(',') ? undefined : text
 }
 
-export const rangeOf = (address: SearchAddress): TimeRange => ({
+export const rangeOf = (address: Window): TimeRange => ({
   from: address.from ?? DEFAULT_RANGE.from,
   to: address.to ?? DEFAULT_RANGE.to,
 })
 
-export const zoneOf = (address: SearchAddress): Zone => address.tz ?? LOCAL
+export const zoneOf = (address: Window): Zone => address.tz ?? LOCAL
 
 /** `?a=b` without JSON quoting, so that a hand-written link works and reads well. */
 export function writeQueryString(values: Record<string, unknown>): string {

@@ -5,7 +5,7 @@ import { useEffect, useState, type ReactNode } from 'react'
 import { alerts } from '../api/client'
 import { t } from '../i18n'
 import { HelpSheet } from './HelpSheet'
-import { BellIcon, HelpIcon, LiveIcon, MoonIcon, PipelineIcon, ScreenIcon, SearchIcon, SunIcon } from './icons'
+import { BellIcon, HelpIcon, LiveIcon, MoonIcon, PipelineIcon, ScreenIcon, SearchIcon, ServicesIcon, SunIcon, TraceIcon } from './icons'
 import { useKeys } from './keys'
 import { nextTheme, useTheme } from './theme'
 
@@ -20,6 +20,8 @@ export function Shell() {
   useKeys({
     'g s': () => void navigate({ to: '/search' }),
     'g l': () => void navigate({ to: '/live' }),
+    'g t': () => void navigate({ to: '/traces' }),
+    'g v': () => void navigate({ to: '/services' }),
     'g a': () => void navigate({ to: '/alerts' }),
     'g p': () => void navigate({ to: '/pipeline' }),
     '?': () => setHelp(true),
@@ -33,6 +35,8 @@ export function Shell() {
         </Link>
         <RailLink to="/search" label={t.pages.search} icon={<SearchIcon />} keys="g s" />
         <RailLink to="/live" label={t.pages.live} icon={<LiveIcon />} keys="g l" />
+        <RailLink to="/traces" label={t.pages.traces} icon={<TraceIcon />} keys="g t" />
+        <RailLink to="/services" label={t.pages.services} icon={<ServicesIcon />} keys="g v" />
         <RailLink to="/alerts" label={t.pages.alerts} icon={<BellIcon />} keys="g a"><FiringBadge /></RailLink>
         <RailLink to="/pipeline" label={t.pages.pipeline} icon={<PipelineIcon />} keys="g p" />
         <span className="spacer" />

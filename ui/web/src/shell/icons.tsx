@@ -14,6 +14,8 @@ export const SearchIcon = icon(<><circle cx="7" cy="7" r="4.5" /><path d="m10.5 
 export const LiveIcon = icon(<path d="M1.5 8.5h3l2-5 3 9 2-6 1 2h2" />)
 export const BellIcon = icon(<path d="M3.5 11.5h9c-1-1-1.2-2-1.2-4.5a3.3 3.3 0 0 0-6.6 0c0 2.5-.2 3.5-1.2 4.5ZM6.7 13.7a1.5 1.5 0 0 0 2.6 0" />)
 export const PipelineIcon = icon(<><rect x="1.5" y="2" width="4" height="4" rx="1" /><rect x="1.5" y="10" width="4" height="4" rx="1" /><rect x="10.5" y="6" width="4" height="4" rx="1" /><path d="M5.5 4h1.5q1 0 1 1v6q0 1-1 1H5.5M8 8h2.5" /></>)
+export const TraceIcon = icon(<path d="M1.5 3.5h9M4 8h6M8 12.5h6.5" />)
+export const ServicesIcon = icon(<><circle cx="3.5" cy="8" r="2" /><circle cx="12.5" cy="3.5" r="2" /><circle cx="12.5" cy="12.5" r="2" /><path d="m5.3 7.1 5.4-2.7M5.3 8.9l5.4 2.7" /></>)
 export const ClockIcon = icon(<><circle cx="8" cy="8" r="6" /><path d="M8 4.5V8l2.3 1.5" /></>)
 export const SunIcon = icon(<><circle cx="8" cy="8" r="2.8" /><path d="M8 1.5v1.2M8 13.3v1.2M1.5 8h1.2M13.3 8h1.2M3.4 3.4l.9.9M11.7 11.7l.9.9M12.6 3.4l-.9.9M4.3 11.7l-.9.9" /></>)
 export const MoonIcon = icon(<path d="M13.5 9.5A5.8 5.8 0 0 1 6.5 2.5a5.8 5.8 0 1 0 7 7Z" />)

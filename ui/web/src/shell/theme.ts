@@ -33,3 +33,13 @@ export const useTheme = (): Theme => useSyncExternalStore(listen, read)
 /** What is seen in the end; canvases draw again when it changes. */
 export const useScheme = (): 'light' | 'dark' =>
   useSyncExternalStore(listen, () => (read() === 'system' ? (prefersDark.matches ? 'dark' : 'light') : (read() as 'light' | 'dark')))
+
+/** A colour of the tokens as a canvas takes it: variables give `light-dark(…)` unresolved. */
+export function resolvedColour(element: HTMLElement, name: string): string {
+  const probe = document.createElement('i')
+  probe.style.color = `var(${name})`
+  element.append(probe)
+  const value = getComputedStyle(probe).color
+  probe.remove()
+  return value
+}

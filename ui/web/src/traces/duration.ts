@@ -6,7 +6,7 @@ const UNITS: [name: string, ns: number][] = [['ns', 1], ['µs', 1e3], ['ms', 1e6
 export function formatDuration(ns: number): string {
   if (!(ns > 0)) return '0 ms'
   if (ns >= 3_599.5e9) return both(Math.round(ns / 60e9), 60, 'h', 'min')
-  if (ns >= 99.95e9) return both(Math.round(ns / 1e9), 60, 'min', 's')
+  if (ns >= 119.5e9) return both(Math.round(ns / 1e9), 60, 'min', 's')
   for (const [name, size] of UNITS) {
     const text = digits(ns / size)
     if (name === 's' || Number(text) < 1000) return `${text} ${name}`

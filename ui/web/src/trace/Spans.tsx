@@ -1,0 +1,185 @@
+/** The waterfall's tab: what is folded, zoomed, searched and chosen, and the keys for it. */
+import { useCallback, useMemo, useRef, useState } from 'react'
+import { copyText } from '../rows/Drawer'
+import { useKeys } from '../shell/keys'
+import { zoneOf } from '../search/address'
+import type { TraceAddress } from '../traces/address'
+import { readDuration } from '../traces/duration'
+import { clamp, pan, readView, viewText, zoom, type View } from './axis'
+import { criticalPath } from './critical'
+import { findSpans } from './find'
+import { Minimap } from './Minimap'
+import { SpanPanel } from './SpanPanel'
+import { Toolbar } from './Toolbar'
+import type { Go } from './TracePage'
+import { STATUS_ERROR, type Trace } from './tree'
+import { collapseTo, fold, longerThan, nextWhere, positionOf, reveal, visibleSpans } from './visible'
+import { Waterfall } from './Waterfall'
+
+interface Props {
+  trace: Trace
+  colours: Map<string, number>
+  address: TraceAddress
+  go: Go
+}
+
+export function Spans({ trace, colours, address, go }: Props) {
+  const chosen = address.span === undefined ? undefined : trace.at.get(address.span)
+  const [active, setActive] = useState(chosen ?? 0)
+  const [collapsed, setCollapsed] = useState(() => {
+    const none = new Uint8Array(trace.count)
+    return chosen === undefined ? none : reveal(trace, none, chosen)
+  })
+  // The address follows when a movement has come to rest; the picture must not wait for it.
+  const [view, setView] = useState<View>(() => clamp(readView(address.view) ?? { from: 0, to: trace.duration }, trace.duration))
+  const find = useRef<HTMLInputElement>(null)
+
+  const min = readDuration(address.min ?? '')
+  const filtered = useMemo(() => (min === undefined ? undefined : longerThan(trace, min)), [trace, min])
+  const shown = useMemo(() => visibleSpans(trace, collapsed, filtered?.keep), [trace, collapsed, filtered])
+  const matches = useMemo(() => findSpans(trace, address.find ?? ''), [trace, address.find])
+  const path = useMemo(() => (address.path ? criticalPath(trace) : undefined), [trace, address.path])
+
+  const settle = useRef<ReturnType<typeof setTimeout>>(undefined)
+  const look = useCallback(
+    (next: View) => {
+      setView(next)
+      clearTimeout(settle.current)
+      settle.current = setTimeout(() => go({ view: viewText(next, trace.duration) }), 250)
+    },
+    [go, trace],
+  )
+  const choose = useCallback(
+    (at: number) => {
+      setActive(at)
+      go({ span: trace.ids[at] })
+    },
+    [go, trace],
+  )
+  const close = () => go({ span: undefined })
+  /** To a span wherever it is: unfolded, let through the filter, and followed by open details. */
+  const goTo = useCallback(
+    (at: number) => {
+      setCollapsed((before) => reveal(trace, before, at))
+      setActive(at)
+      if (filtered?.keep[at] === 0) go({ min: undefined })
+      if (chosen !== undefined) go({ span: trace.ids[at] })
+      setView((before) => (trace.start[at]! > before.to || trace.start[at]! + trace.length[at]! < before.from ? { from: 0, to: Math.max(1, trace.duration) } : before))
+    },
+    [trace, filtered, chosen, go],
+  )
+  const step = (direction: 1 | -1) => {
+    const { position, found } = positionOf(shown, active)
+    const to = shown[Math.max(0, Math.min(shown.length - 1, found ? position + direction : direction === 1 ? position : position - 1))]
+    if (to === undefined) return
+    setActive(to)
+    if (chosen !== undefined) go({ span: trace.ids[to] })
+  }
+  const error = (direction: 1 | -1) => {
+    const to = nextWhere(trace.count, active, direction, (at) => trace.status[at] === STATUS_ERROR)
+    if (to !== undefined) goTo(to)
+  }
+  const match = (direction: 1 | -1) => {
+    if (matches.length === 0) return
+    const { position, found } = positionOf(matches, active)
+    const to = direction === 1 ? (found ? position + 1 : position) : position - 1
+    goTo(matches[(to + matches.length) % matches.length]!)
+  }
+  const setFolded = useCallback(
+    (at: number, folded: boolean, whole = false) => {
+      setCollapsed((before) => fold(trace, before, at, folded, whole))
+      // What is folded away cannot be where the keyboard is.
+      if (folded) setActive((before) => (before > at && before < at + trace.size[at]! ? at : before))
+    },
+    [trace],
+  )
+  const level = (depth: number) => {
+    const next = collapseTo(trace, depth)
+    setCollapsed(next)
+    setActive((before) => {
+      let at = before
+      for (let up = trace.parent[before]!; up >= 0; up = trace.parent[up]!) if (next[up]) at = up
+      return at
+    })
+  }
+  const expandAll = () => setCollapsed(new Uint8Array(trace.count))
+  const scale = (factor: number) => look(zoom(view, factor, (view.from + view.to) / 2, trace.duration))
+  const zoomTo = (at: number) => {
+    const margin = Math.max(50, trace.length[at]! * 0.05)
+    look(clamp({ from: trace.start[at]! - margin, to: trace.start[at]! + trace.length[at]! + margin }, trace.duration))
+  }
+  const whole = () => look(clamp({ from: 0, to: trace.duration }, trace.duration))
+
+  useKeys({
+    j: () => step(1),
+    k: () => step(-1),
+    ArrowDown: () => step(1),
+    ArrowUp: () => step(-1),
+    h: () => left(),
+    l: () => setFolded(active, false),
+    ArrowLeft: () => left(),
+    ArrowRight: () => setFolded(active, false),
+    H: () => level(1),
+    L: expandAll,
+    Enter: () => choose(active),
+    Escape: close,
+    e: () => error(1),
+    E: () => error(-1),
+    n: () => match(1),
+    N: () => match(-1),
+    p: () => go({ path: address.path ? undefined : 'critical' }),
+    z: () => zoomTo(active),
+    Z: whole,
+    '[': () => look(pan(view, (view.from - view.to) / 4, trace.duration)),
+    ']': () => look(pan(view, (view.to - view.from) / 4, trace.duration)),
+    y: () => void copyText(`${location.origin}/traces/${trace.id}?span=${trace.ids[active]}`),
+    '/': () => find.current?.focus(),
+    ...Object.fromEntries(Array.from({ length: 9 }, (_, at) => [String(at + 1), () => level(at + 1)])),
+  })
+  /** As in every tree: folds, and from what is folded already steps to its parent. */
+  const left = () => {
+    if (trace.size[active]! > 1 && !collapsed[active]) return setFolded(active, true)
+    const parent = trace.parent[active]!
+    if (parent >= 0) goTo(parent)
+  }
+
+  return (
+    <>
+      <Toolbar
+        trace={trace}
+        address={address}
+        go={go}
+        field={find}
+        matches={matches.length}
+        matchAt={positionOf(matches, active).found ? positionOf(matches, active).position + 1 : 0}
+        hidden={filtered?.hidden ?? 0}
+        onMatch={match}
+        onError={error}
+        onLevel={level}
+        onExpandAll={expandAll}
+        onScale={scale}
+        onWhole={whole}
+      />
+      <Minimap trace={trace} colours={colours} view={view} onView={look} />
+      <div className={address.span === undefined ? 'split closed' : 'split'}>
+        <Waterfall
+          trace={trace}
+          colours={colours}
+          shown={shown}
+          collapsed={collapsed}
+          view={view}
+          active={active}
+          chosen={chosen}
+          matches={matches}
+          path={path}
+          onChoose={choose}
+          onFold={setFolded}
+          onView={look}
+        />
+        {address.span !== undefined && (
+          <SpanPanel trace={trace} spanId={address.span} at={chosen} colours={colours} zone={zoneOf(address)} path={path} go={go} onClose={close} onStep={step} onGoTo={goTo} onZoom={zoomTo} />
+        )}
+      </div>
+    </>
+  )
+}
