@@ -1,11 +1,13 @@
 //! Consumer groups: the coordinator side of JoinGroup, SyncGroup, Heartbeat and LeaveGroup.
 //!
-//! `group` is the state machine, `member` what it knows of one member; here is the set of all groups, and the
+//! `group` is the state machine (with `joining` and `rebalance`), `member` what it knows of one member; here is the set of all groups, and the
 //! clock. Membership is kept in memory only: after a restart members are told that they are unknown and join again.
 //! Committed offsets are another matter, see `offsets`.
 
 mod group;
+mod joining;
 mod member;
+mod rebalance;
 #[cfg(test)]
 mod tests;
 
