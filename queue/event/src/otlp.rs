@@ -78,6 +78,14 @@ impl Signal {
         }
     }
 
+    /// The field of an item that holds its attributes.
+    fn attributes(self) -> u32 {
+        match self {
+            Signal::Logs => 6,
+            Signal::Spans => 9,
+        }
+    }
+
     fn message(self) -> &'static schema::Message {
         match self {
             Signal::Logs => &schema::LOGS_REQUEST,

@@ -327,6 +327,11 @@ fn items_are_packed_into_requests_that_fit() {
     }
     for item in request.items() {
         assert_eq!(item.alone().len(), item.alone_len());
+        let headers = item.alone_len() - item.shared_len();
+        assert!(
+            item.shared_len() >= item.resource().len() && headers >= 6,
+            "{item:?}"
+        );
         assert_eq!(otlp::pack([item], 0)[0].value, item.alone());
     }
 }

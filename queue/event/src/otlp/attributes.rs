@@ -1,7 +1,7 @@
 //! OTLP's attributes as JSON values, typed and bounded while they are read.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, map::Entry};
 
 use super::{
     json,
@@ -37,14 +37,14 @@ impl Bounds {
 pub(super) fn add(attributes: &mut Map<String, Value>, key_value: &[u8], bounds: &mut Bounds) {
     let (key, any) = key_and_value(key_value);
     let key = String::from_utf8_lossy(key);
-    if key.len() > ATTRIBUTE_NAME_BYTES_MAX
-        || attributes.contains_key(&*key)
-        || !bounds.take_entry()
-    {
+    if key.len() > ATTRIBUTE_NAME_BYTES_MAX || bounds.entries_left == 0 {
         return;
     }
-    if let Some(value) = value(any, bounds) {
-        attributes.insert(key.into_owned(), value);
+    if let Entry::Vacant(place) = attributes.entry(key)
+        && bounds.take_entry()
+        && let Some(value) = value(any, bounds)
+    {
+        place.insert(value);
     }
 }
 

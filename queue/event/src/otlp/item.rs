@@ -97,6 +97,11 @@ impl Shared {
             parse_failed: false,
             ..Event::bare(record)
         };
+        // Room for all of it at once: growing an ordered map means hashing all of it again.
+        let own = fields(item)
+            .filter(|(number, _)| *number == signal.attributes())
+            .count();
+        event.attributes = Map::with_capacity(own.min(self.entries_left) + OWN_NAMES_MAX);
         let mut bounds = Bounds::new(self.entries_left, 0);
         match signal {
             Signal::Logs => log(&mut event, item, &mut bounds),

@@ -245,6 +245,11 @@ impl<'a> Item<'a> {
         ids
     }
 
+    /// Bytes of the resource and scope that the item shares: what every request it is put into has to repeat.
+    pub fn shared_len(&self) -> usize {
+        self.resource().len() + self.scope().len()
+    }
+
     /// Length of what [`Item::alone`] gives.
     pub fn alone_len(&self) -> usize {
         let scope = self.scope().len() + nested_len(self.bytes().len());
