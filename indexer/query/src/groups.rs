@@ -37,9 +37,7 @@ impl Parser<'_> {
             }
         }
         if !self.at_pipe() {
-            let token = self.token();
-            let complaint = "stands where `,` and a field, `as`, a `|` or the end should";
-            return Err(self.error(token, complaint));
+            return Err(self.stray("`,` and a field, `as`, a `|` or the end"));
         }
         Ok(())
     }

@@ -68,11 +68,13 @@ impl Number {
 
     /// For sorting: a strict order of all numbers, also where an integer and a float are equal as floats.
     pub(crate) fn order(self, other: Number) -> Ordering {
+        if let (Number::Int(a), Number::Int(b)) = (self, other) {
+            // As their floats would say, which never change the order of integers.
+            return a.cmp(&b);
+        }
         let as_floats = self.to_f64().total_cmp(&other.to_f64());
-        as_floats.then_with(|| match (self, other) {
-            (Number::Int(a), Number::Int(b)) => a.cmp(&b),
-            (a, b) => matches!(a, Number::Float(_)).cmp(&matches!(b, Number::Float(_))),
-        })
+        let is_float = |number| matches!(number, Number::Float(_));
+        as_floats.then(is_float(self).cmp(&is_float(other)))
     }
 
     /// Total, because every value is finite.
@@ -124,6 +126,31 @@ mod tests {
             "", "-", "1.2.3", "0x1f", "1_000", "inf", "NaN", "1e999", "+1", " 1", "5ms", "e5",
         ] {
             assert_eq!(Number::parse(text), None, "{text}");
+        }
+    }
+
+    /// A sort panics on an order that contradicts itself, as comparing by value alone does here.
+    #[test]
+    fn the_order_of_numbers_is_strict() {
+        let texts = [
+            "1e19",
+            "10000000000000000000",
+            "10000000000000000001",
+            "0.5",
+            "-3",
+            "1e300",
+            "9223372036854775808",
+        ];
+        let numbers = texts.map(|text| Number::parse(text).unwrap());
+        for a in numbers {
+            for b in numbers {
+                assert_eq!(a.order(b).is_eq(), a == b, "{a} {b}");
+                assert_eq!(a.order(b), b.order(a).reverse(), "{a} {b}");
+                for c in numbers {
+                    let ascending = a.order(b).is_lt() && b.order(c).is_lt();
+                    assert!(!ascending || a.order(c).is_lt(), "{a} {b} {c}");
+                }
+            }
         }
     }
 

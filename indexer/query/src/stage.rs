@@ -49,8 +49,7 @@ impl Parser<'_> {
                 }
                 Some('|') => self.scan.at += 1,
                 Some(_) => {
-                    let token = self.token();
-                    return Err(self.error(token, "stands where a `|` or the end should"));
+                    return Err(self.stray("a `|` or the end"));
                 }
             }
             if pipes.len() == limits::PIPES_MAX {
@@ -207,6 +206,18 @@ impl Parser<'_> {
                 );
                 self.error(stage.start..number.end, &complaint)
             })
+    }
+
+    /// Refuses what stands here, where only `expected` may.
+    pub(crate) fn stray(&self, expected: &str) -> QueryError {
+        let token = self.token();
+        let text = &self.scan.text[token.clone()];
+        let complaint = if STAGES.contains(&text) {
+            "needs a `|` before it".to_owned()
+        } else {
+            format!("stands where {expected} should")
+        };
+        self.error(token, &complaint)
     }
 
     /// What stands here, up to white space or punctuation; at least one character unless at the end.

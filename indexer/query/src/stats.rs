@@ -69,9 +69,7 @@ impl Parser<'_> {
             self.scan.at += "by".len();
             self.groups(&mut stats)?;
         } else if !self.at_pipe() {
-            let token = self.token();
-            let complaint = "stands where `,` and a function, `by`, `as`, a `|` or the end should";
-            return Err(self.error(token, complaint));
+            return Err(self.stray("`,` and a function, `by`, `as`, a `|` or the end"));
         }
         Ok(stats)
     }
@@ -199,10 +197,15 @@ impl Parser<'_> {
         };
         if name.is_empty() {
             let token = self.token();
-            return Err(self.error(
-                token.start..token.end.max(self.scan.at),
-                "is no field's name",
-            ));
+            let complaint = match &self.scan.text[token.clone()] {
+                "" if self.scan.at == from => {
+                    let complaint = "a field's name is missing";
+                    return Err(QueryError::missing(self.scan.text, from, complaint));
+                }
+                "*" => "is no field's name; `count()` counts events whatever they have",
+                _ => "is no field's name",
+            };
+            return Err(self.error(from..token.end, complaint));
         }
         match self.field(&name, from)? {
             Field::Id => Err(self.error(

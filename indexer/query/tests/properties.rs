@@ -97,15 +97,13 @@ fn pipes() -> impl Strategy<Value = String> {
         "c",
         "by",
     ]);
-    let alias = prop::sample::select(vec![
-        "",
-        "",
-        "",
-        " as n",
-        " as \"a | b\"",
-        " as by",
-        " as \"count()\"",
-    ]);
+    let alias = prop_oneof![
+        6 => Just(""),
+        1 => Just(" as \"a | b\""),
+        1 => Just(" as by"),
+        1 => Just(" as \"count()\""),
+        1 => Just(" as n"),
+    ];
     let function = prop::sample::select(vec![
         "count",
         "count_distinct",
@@ -127,20 +125,24 @@ fn pipes() -> impl Strategy<Value = String> {
     ];
     let aggregate =
         (call.clone(), alias.clone()).prop_map(|(call, alias)| format!("{call}{alias}"));
-    let bin = "bin\\( ?timestamp ?, ?[0-9]{1,2}(ms|s|m|h|d)\\)";
+    let bin = "bin\\( ?timestamp ?, ?[1-9][0-9]?(ms|s|m|h|d)\\)";
     let key = prop_oneof![field.clone().prop_map(str::to_owned), bin];
     let group = (key.clone(), alias).prop_map(|(key, alias)| format!("{key}{alias}"));
     let groups = prop::collection::vec(group, 0..3).prop_map(|groups| {
         let by = if groups.is_empty() { "" } else { " by " };
         format!("{by}{}", groups.join(", "))
     });
-    let stats = (prop::collection::vec(aggregate, 1..4), groups)
-        .prop_map(|(aggregates, groups)| format!(" | stats {}{groups}", aggregates.join(",")));
+    let stats =
+        (prop::collection::vec(aggregate, 0..3), groups).prop_map(|(aggregates, groups)| {
+            let named = ["count() as n".to_owned()];
+            let all: Vec<String> = named.into_iter().chain(aggregates).collect();
+            format!(" | stats {}{groups}", all.join(","))
+        });
     let column = prop_oneof![
-        call,
-        key,
-        Just("n".to_owned()),
-        Just("\"a | b\"".to_owned())
+        4 => Just("n".to_owned()),
+        1 => call,
+        1 => key,
+        1 => Just("\"a | b\"".to_owned()),
     ];
     let sort = prop::collection::vec(("[-+]?", column), 1..3).prop_map(|columns| {
         let columns: Vec<String> = columns
@@ -149,7 +151,11 @@ fn pipes() -> impl Strategy<Value = String> {
             .collect();
         format!("| sort {}", columns.join(" , "))
     });
-    let more = prop_oneof![sort, "\\| ?limit [0-9]{1,5}", "\\|[a-z |(]{0,6}"];
+    let more = prop_oneof![
+        4 => sort,
+        2 => "\\| ?limit [1-9][0-9]{0,4}",
+        1 => "\\|[a-z |(]{0,6}",
+    ];
     (stats, prop::collection::vec(more, 0..3)).prop_map(|(stats, more)| stats + &more.join(" "))
 }
 

@@ -382,6 +382,16 @@ fn errors_name_the_clause_the_column_and_the_remedy() {
         ("| stats count() by bin(timestamp, 5)", "`5` for a width"),
         ("| stats count() by bin(timestamp, 0s)", "`0s` for a width"),
         ("| stats count() by bin(took, 5ms)", "bins `took`"),
+        ("| stats sum(", "a field's name is missing at column 13"),
+        ("| stats count(*)", "`count()` counts events"),
+        (
+            "| stats count() limit 5",
+            "`limit` at column 17 needs a `|` before it",
+        ),
+        (
+            "| stats count() by a sort b",
+            "`sort` at column 22 needs a `|` before it",
+        ),
         ("| stats count() as n | sort", "names no column"),
         (
             "| stats count() as n | sort m",

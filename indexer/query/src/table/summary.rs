@@ -15,21 +15,26 @@ pub(super) struct Summary {
     present: u64,
     /// Those whose value is a number.
     numbers: u64,
+    wanted: Wanted,
     sum: Sum,
     extremes: Option<(Number, Number)>,
     quantiles: Option<Quantiles>,
     distinct: Option<Distinct>,
 }
 
-/// What of it costs memory and is not wanted by every function.
+/// What of it the functions read; the rest is not kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
+    sum: bool,
+    extremes: bool,
     quantiles: bool,
     distinct: bool,
 }
 
 impl Wanted {
     pub(super) fn also(&mut self, function: Function) {
+        self.sum |= matches!(function, Function::Sum | Function::Avg);
+        self.extremes |= matches!(function, Function::Min | Function::Max);
         self.quantiles |= matches!(function, Function::Quantile(_));
         self.distinct |= function == Function::CountDistinct;
     }
@@ -40,6 +45,7 @@ impl Summary {
         Summary {
             present: 0,
             numbers: 0,
+            wanted,
             sum: Sum::default(),
             extremes: None,
             quantiles: wanted.quantiles.then(Quantiles::new),
@@ -64,8 +70,12 @@ impl Summary {
             Cell::Missing | Cell::Nested | Cell::Bool(_) | Cell::Text(_) => return,
         };
         self.numbers += 1;
-        self.sum.add(number);
-        self.widen(number, number);
+        if self.wanted.sum {
+            self.sum.add(number);
+        }
+        if self.wanted.extremes {
+            self.widen(number, number);
+        }
         if let Some(quantiles) = &mut self.quantiles {
             quantiles.add(number.to_f64());
         }
