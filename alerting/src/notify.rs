@@ -61,6 +61,8 @@ struct Job {
 /// What came of one try.
 struct Outcome {
     job: Job,
+    /// Who was asked: the receiver may have moved since.
+    hook: Arc<Webhook>,
     answer: Answer,
 }
 
@@ -102,15 +104,21 @@ impl Deliverer {
     }
 
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
-        while let Some(next) = patiently!(&stop, self.launch()) {
+        loop {
+            // Before anything is sent: nobody is asked at an address that is known to be old.
+            if self.receivers.has_changed().unwrap_or(false) {
+                patiently!(&stop, self.take_receivers());
+            }
+            let Some(next) = patiently!(&stop, self.launch()) else {
+                break;
+            };
             let wake = Arc::clone(&self.wake);
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = wake.notified() => {}
-                changed = self.receivers.changed() => {
-                    if changed.is_ok() {
-                        patiently!(&stop, self.take_receivers());
-                    }
+                // Marks it seen, so that it has to be taken here.
+                Ok(()) = self.receivers.changed() => {
+                    patiently!(&stop, self.take_receivers());
                 }
                 Some(outcome) = self.flying.next() => {
                     self.settle(outcome?, &stop).await?;
@@ -240,14 +248,14 @@ impl Deliverer {
         self.flying
             .push(AbortOnDropHandle::new(tokio::spawn(async move {
                 let answer = hook.post(&job.id, job.body.clone(), now_ms() / 1000).await;
-                Outcome { job, answer }
+                Outcome { job, hook, answer }
             })));
     }
 
     /// Writes down what came of it. False when `stop` comes before the database takes it: then it
     /// stays busy, and is sent again at the next start.
     async fn settle(&mut self, outcome: Outcome, stop: &CancellationToken) -> Result<bool, Error> {
-        let Outcome { job, answer } = outcome;
+        let Outcome { job, hook, answer } = outcome;
         let attempts = job.attempts + 1;
         let now = now_ms();
         let (word, written) = match answer {
@@ -266,6 +274,17 @@ impl Deliverer {
                     self.finish_row(&job, "delivered", attempts, None, now)
                 );
                 ("delivered", written)
+            }
+            // Says nothing about the receiver as it is configured now: that one is asked, from the start.
+            Answer::Gone | Answer::Refused { .. } if !self.is_configured(&job.receiver, &hook) => {
+                info!(
+                    receiver = job.receiver,
+                    id = job.id,
+                    "notification not taken by what the receiver was before; trying it as it is now"
+                );
+                let reason = "not taken, and the receiver was changed meanwhile";
+                let written = patiently!(stop, self.put_off(&job, 0, reason, now));
+                ("retry", written)
             }
             Answer::Gone => {
                 error!(
@@ -314,6 +333,14 @@ impl Deliverer {
         Ok(true)
     }
 
+    /// Whether the receiver still is what `hook` was made from.
+    fn is_configured(&self, receiver: &str, hook: &Webhook) -> bool {
+        self.receivers
+            .borrow()
+            .iter()
+            .any(|known| known.name == receiver && known.webhook == *hook.config())
+    }
+
     async fn finish_row(
         &mut self,
         job: &Job,
@@ -323,8 +350,11 @@ impl Deliverer {
         now: i64,
     ) -> Result<(), Error> {
         let mut write = self.store.database.begin().await?;
-        // Not if it was given up meanwhile: the receiver is gone.
-        sqlx::query("UPDATE outbox SET state = $1, attempts = $2, last_error = coalesce($3, last_error), done_at = $4 WHERE seq = $5")
+        // What was given up meanwhile, because the receiver is gone, may still have been taken.
+        sqlx::query(
+            "UPDATE outbox SET state = $1, attempts = $2, last_error = coalesce($3, last_error), done_at = $4
+             WHERE seq = $5 AND (state = 'pending' OR $1 = 'delivered')",
+        )
             .bind(state)
             .bind(i64::from(attempts))
             .bind(reason)

@@ -163,18 +163,30 @@ impl Store {
         Ok(write.commit().await?)
     }
 
-    /// Takes note of who is told. A receiver that was disabled is enabled by another address.
+    /// Takes note of who is told. A receiver that was disabled is enabled by another address, and what
+    /// waits for its turn there is tried at once, with the whole schedule before it.
     pub(crate) async fn put_receivers(
         &self,
         receivers: &[ReceiverConfig],
         now_ms: i64,
     ) -> Result<(), Error> {
         let mut write = self.database.begin().await?;
-        let known = sqlx::query("SELECT name FROM receivers")
+        let known = sqlx::query("SELECT name, address FROM receivers")
             .fetch_all(&mut *write)
             .await?;
         for row in known {
             let name: String = row.try_get("name")?;
+            let former: String = row.try_get("address")?;
+            let moved = |receiver: &ReceiverConfig| {
+                receiver.name == name && address(&receiver.webhook) != former
+            };
+            if receivers.iter().any(moved) {
+                sqlx::query("UPDATE outbox SET attempts = 0, next_try = $1 WHERE receiver = $2 AND state = 'pending'")
+                    .bind(now_ms)
+                    .bind(&name)
+                    .execute(&mut *write)
+                    .await?;
+            }
             if !receivers.iter().any(|receiver| receiver.name == name) {
                 sqlx::query("DELETE FROM receivers WHERE name = $1")
                     .bind(&name)

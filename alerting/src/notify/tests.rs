@@ -155,7 +155,7 @@ struct Bench {
     wake: Arc<Notify>,
     stop: CancellationToken,
     task: JoinHandle<Result<(), Error>>,
-    _config: watch::Sender<Arc<Vec<ReceiverConfig>>>,
+    config: watch::Sender<Arc<Vec<ReceiverConfig>>>,
 }
 
 impl Bench {
@@ -189,7 +189,7 @@ impl Bench {
             wake,
             stop,
             task,
-            _config: config,
+            config,
         }
     }
 
@@ -375,6 +375,84 @@ async fn gone_disables_a_receiver_until_its_address_changes_and_harms_no_other()
         1,
         "send_resolved is off now"
     );
+    bench.stop().await;
+}
+
+/// Answers one request, but only when it is told to.
+async fn held(
+    answer: &'static str,
+) -> (
+    String,
+    tokio::sync::oneshot::Receiver<()>,
+    tokio::sync::oneshot::Sender<()>,
+) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let (asked, was_asked) = tokio::sync::oneshot::channel();
+    let (release, released) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 64];
+        tokio::io::AsyncReadExt::read(&mut stream, &mut request)
+            .await
+            .unwrap();
+        asked.send(()).unwrap();
+        released.await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut stream, answer.as_bytes())
+            .await
+            .unwrap();
+    });
+    (url, was_asked, release)
+}
+
+#[tokio::test]
+async fn a_late_410_of_an_old_address_does_not_disable_the_new_one() {
+    let (old, was_asked, release) =
+        held("HTTP/1.1 410 Gone\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+    let fine = Receiver::start(|_, _| ok()).await;
+    let mut config = fine.config("ops");
+    config.webhook.timeout = Duration::from_secs(20);
+    let moved = config.clone();
+    config.webhook.url = old;
+    let bench = Bench::start(vec![config], &[0, 1]).await;
+    let rule = one_rule("{name: a, regex: x}");
+    bench.tell(vec![transition(&rule, Change::Firing, 0)]).await;
+    was_asked.await.unwrap();
+    bench.config.send_replace(Arc::new(vec![moved]));
+    release.send(()).unwrap();
+    assert_eq!(
+        bench.settled().await,
+        [row("ops", "firing", "delivered", 1)]
+    );
+    let view = crate::View::open(bench.dir.path().join("alerting.db"));
+    assert_eq!(view.receivers().await.unwrap()[0].disabled, None);
+    bench
+        .tell(vec![transition(&rule, Change::Resolved, 0)])
+        .await;
+    fine.wait_for(2).await;
+    bench.settled().await;
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn what_waits_for_its_next_try_is_tried_at_once_at_a_new_address() {
+    let down = Receiver::start(|_, _| StatusCode::BAD_GATEWAY.into_response()).await;
+    let fine = Receiver::start(|_, _| ok()).await;
+    let bench = Bench::start(vec![down.config("ops")], &[0, 3_600_000]).await;
+    let rule = one_rule("{name: a, regex: x}");
+    bench.tell(vec![transition(&rule, Change::Firing, 0)]).await;
+    down.wait_for(1).await;
+    while bench.outbox().await[0].3 == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    bench
+        .config
+        .send_replace(Arc::new(vec![fine.config("ops")]));
+    assert_eq!(
+        bench.settled().await,
+        [row("ops", "firing", "delivered", 1)]
+    );
+    assert_eq!(down.seen(), fine.seen());
     bench.stop().await;
 }
 

@@ -9,7 +9,7 @@ use crate::{Error, WebhookConfig, limits, signature::Secret};
 /// An endpoint ready to be posted to.
 pub(crate) struct Webhook {
     client: Client,
-    url: String,
+    config: WebhookConfig,
     secret: Option<Secret>,
 }
 
@@ -43,16 +43,21 @@ impl Webhook {
             .expect("receivers are checked when they are loaded");
         Ok(Webhook {
             client,
-            url: config.url.clone(),
+            config: config.clone(),
             secret,
         })
+    }
+
+    /// What it was made from.
+    pub(crate) fn config(&self) -> &WebhookConfig {
+        &self.config
     }
 
     /// Sends `body`; `timestamp` is that of this try, in seconds.
     pub(crate) async fn post(&self, id: &str, body: String, timestamp: i64) -> Answer {
         let mut request = self
             .client
-            .post(&self.url)
+            .post(&self.config.url)
             .header(header::CONTENT_TYPE, "application/json")
             .header("webhook-id", id)
             .header("webhook-timestamp", timestamp);
