@@ -24,7 +24,7 @@ use crate::{
     sources::Idle,
     stamp::now_ns,
     step::{Compiled, Evaluator, restored},
-    store::{Commit, Store},
+    store::{Commit, Store, Stored},
 };
 
 /// What the loop is made of.
@@ -32,6 +32,8 @@ pub(crate) struct Parts {
     pub(crate) config: Config,
     /// What the files said at start.
     pub(crate) set: RuleSet,
+    /// What the last commit left.
+    pub(crate) stored: Stored,
     pub(crate) files: RuleFiles,
     pub(crate) store: Store,
     /// Whom to tell; the deliverer follows it.
@@ -42,11 +44,11 @@ pub(crate) struct Parts {
 
 /// Goes on where the last commit stands, and evaluates until `stop`.
 pub(crate) async fn read(
-    parts: Parts,
+    mut parts: Parts,
     ready: &watch::Sender<bool>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let mut stored = parts.store.load().await?;
+    let mut stored = std::mem::take(&mut parts.stored);
     let Some(readings) = readings::find(&parts.config, &mut stored, &stop).await? else {
         return Ok(());
     };
@@ -98,6 +100,7 @@ impl Loop {
             store,
             receivers,
             wake,
+            ..
         } = parts;
         let mut consumer = Consumer::new(&config.queue, &config.agent_topics)?;
         consumer.assign(&assignments(&evaluator.readings))?;

@@ -28,6 +28,21 @@ pub enum Error {
     Panicked(#[from] tokio::task::JoinError),
 }
 
+impl Error {
+    /// Whether the same call may work later without anybody changing the program or its files.
+    pub(crate) fn is_retriable(&self) -> bool {
+        use std::io::ErrorKind as K;
+        match self {
+            Error::Database(error) => error.is_retriable(),
+            Error::DataDir { source, .. } => matches!(
+                source.kind(),
+                K::StorageFull | K::QuotaExceeded | K::Interrupted | K::ResourceBusy
+            ),
+            _ => false,
+        }
+    }
+}
+
 impl From<sqlx::Error> for Error {
     fn from(source: sqlx::Error) -> Error {
         Error::Database(source.into())

@@ -84,6 +84,9 @@ pub const STEP_BYTES_MAX: usize = 4 << 20;
 /// Pause before a full or locked database is tried again.
 pub const DATABASE_PAUSE: Duration = Duration::from_secs(1);
 
+/// At start the pause doubles up to this: nothing is read meanwhile, so nobody waits for it.
+pub const DATABASE_PAUSE_MAX: Duration = Duration::from_secs(30);
+
 /// Pause before a consumer that failed is replaced.
 pub const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
 
