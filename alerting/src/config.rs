@@ -43,6 +43,8 @@ pub struct Timing {
     pub history_retention: Duration,
     /// How often rule files are looked at for changes.
     pub reload_interval: Duration,
+    /// How often topics are asked for partitions that they did not have before.
+    pub partitions_interval: Duration,
 }
 
 impl Default for Timing {
@@ -54,6 +56,7 @@ impl Default for Timing {
             retry_schedule: limits::RETRY_SCHEDULE.to_vec(),
             history_retention: limits::HISTORY_RETENTION,
             reload_interval: limits::RELOAD_INTERVAL,
+            partitions_interval: limits::PARTITIONS_INTERVAL,
         }
     }
 }

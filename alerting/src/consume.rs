@@ -18,7 +18,7 @@ use crate::{
     Config, Error, ReceiverConfig, limits,
     lookout::Lookout,
     metrics as names,
-    readings::{self, assignments},
+    readings::{self, Reading, assignments},
     rule_files::RuleFiles,
     rules::{Rule, RuleSet},
     sources::Idle,
@@ -55,6 +55,8 @@ pub(crate) async fn read(
     let timing = &parts.config.timing;
     let idle = Idle::new(timing.idle_live, timing.idle_backfill);
     let rules = parts.set.rules.clone();
+    // Perhaps of partitions that come again.
+    parts.stored.partitions = std::mem::take(&mut stored.partitions);
     let evaluator = tokio::task::spawn_blocking(move || {
         let compiled = Compiled::new(&rules, &[]).expect("checked patterns compile");
         let engine = restored(&rules, stored, idle, now_ns());
@@ -67,7 +69,7 @@ pub(crate) async fn read(
 }
 
 struct Loop {
-    config: Config,
+    config: Arc<Config>,
     files: RuleFiles,
     store: Store,
     receivers: watch::Sender<Arc<Vec<ReceiverConfig>>>,
@@ -96,17 +98,18 @@ impl Loop {
         let Parts {
             config,
             set,
+            stored,
             files,
             store,
             receivers,
             wake,
-            ..
         } = parts;
+        let config = Arc::new(config);
         let mut consumer = Consumer::new(&config.queue, &config.agent_topics)?;
         consumer.assign(&assignments(&evaluator.readings))?;
         let now = Instant::now();
         Ok(Loop {
-            lookout: Lookout::new(&config.queue)?,
+            lookout: Lookout::new(&config, stored.partitions)?,
             due: Due {
                 checkpoint: now,
                 reload: now + config.timing.reload_interval,
@@ -130,21 +133,24 @@ impl Loop {
                 biased;
                 () = stop.cancelled() => break,
                 Some(answer) = self.lookout.next() => {
-                    self.lookout.came_back(answer, &self.evaluator.readings);
-                    continue;
+                    let born = self.lookout.came_back(answer, &self.evaluator.readings);
+                    if born.is_empty() || self.begin(born, &stop).await {
+                        continue;
+                    }
+                    break;
                 }
                 records = self.consumer.recv(limits::STEP_RECORDS_MAX, limits::STEP_BYTES_MAX, limits::TICK) => records,
             };
             match records {
                 Ok(records) => self.step(records, &stop).await?,
                 Err(logboom_client::Error::OffsetOutOfRange) => {
-                    if !self.find_place(&stop).await? {
+                    if !self.find_place(&stop).await {
                         break;
                     }
                 }
                 Err(error) if error.is_retriable() => warn!(%error, "waiting for the queue"),
                 Err(error) => {
-                    if !self.reconnect(error, &stop).await? {
+                    if !self.reconnect(error, &stop).await {
                         break;
                     }
                 }
@@ -250,24 +256,60 @@ impl Loop {
         Ok(())
     }
 
-    /// A new client, proved against the log again: an unknown error says nothing about the offsets.
-    /// False when stopped.
-    async fn reconnect(
-        &mut self,
-        error: logboom_client::Error,
-        stop: &CancellationToken,
-    ) -> Result<bool, Error> {
-        warn!(%error, "reading from the queue failed; resuming after the last record evaluated");
-        let pause = tokio::time::sleep(limits::RECONNECT_PAUSE);
-        if stop.run_until_cancelled(pause).await.is_none() {
-            return Ok(false);
+    /// Reads new partitions too. False when stopped.
+    async fn begin(&mut self, born: Vec<Reading>, stop: &CancellationToken) -> bool {
+        for reading in &born {
+            info!(
+                topic = &*reading.topic,
+                partition = reading.partition,
+                offset = reading.next_offset,
+                "reading a new partition"
+            );
         }
-        self.consumer = Consumer::new(&self.config.queue, &self.config.agent_topics)?;
-        self.find_place(stop).await
+        self.evaluator.readings.extend(born);
+        self.lookout.forget_heads();
+        match self.consumer.assign(&assignments(&self.evaluator.readings)) {
+            Ok(()) => true,
+            Err(error) => self.reconnect(error, stop).await,
+        }
     }
 
     /// The log is not what it was: proves every checkpoint again. False when stopped.
-    async fn find_place(&mut self, stop: &CancellationToken) -> Result<bool, Error> {
+    async fn find_place(&mut self, stop: &CancellationToken) -> bool {
+        match self.place(stop).await {
+            Ok(alive) => alive,
+            Err(error) => self.reconnect(error, stop).await,
+        }
+    }
+
+    /// A new client, proved against the log again: an unknown error says nothing about the offsets.
+    /// Whatever stands in its way, it worked before with the same settings. False when stopped.
+    async fn reconnect(
+        &mut self,
+        mut error: logboom_client::Error,
+        stop: &CancellationToken,
+    ) -> bool {
+        let mut pause = limits::RECONNECT_PAUSE;
+        loop {
+            warn!(%error, retry_in = ?pause, "reading from the queue failed; resuming after the last record evaluated");
+            let pausing = tokio::time::sleep(pause);
+            if stop.run_until_cancelled(pausing).await.is_none() {
+                return false;
+            }
+            pause = (pause * 2).min(limits::RECONNECT_PAUSE_MAX);
+            match self.connect(stop).await {
+                Ok(alive) => return alive,
+                Err(again) => error = again,
+            }
+        }
+    }
+
+    async fn connect(&mut self, stop: &CancellationToken) -> Result<bool, logboom_client::Error> {
+        self.consumer = Consumer::new(&self.config.queue, &self.config.agent_topics)?;
+        self.place(stop).await
+    }
+
+    async fn place(&mut self, stop: &CancellationToken) -> Result<bool, logboom_client::Error> {
         if !readings::prove(&self.config, &mut self.evaluator.readings, stop).await? {
             return Ok(false);
         }
@@ -324,3 +366,6 @@ impl Loop {
         self.commit(stop).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,8 +87,13 @@ pub const DATABASE_PAUSE: Duration = Duration::from_secs(1);
 /// At start the pause doubles up to this: nothing is read meanwhile, so nobody waits for it.
 pub const DATABASE_PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// Pause before a consumer that failed is replaced.
+/// Pause before a consumer that failed is replaced; doubles up to the second while that fails too.
 pub const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
+pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// How often topics are asked for partitions that they did not have before. The answer lists every
+/// topic of the cluster, so not with every tick; lines in a new partition wait for it.
+pub const PARTITIONS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How often the clock of silent sources is moved, and how long a read waits for records.
 pub const TICK: Duration = Duration::from_millis(250);

@@ -1,5 +1,5 @@
-//! What is asked of the queue, and told to it, beside reading: where partitions end, and how far
-//! alerting has read. Reading never waits for any of it.
+//! What is asked of the queue, and told to it, beside reading: where partitions end, which ones are
+//! new, and how far alerting has read. Reading never waits for any of it.
 //!
 //! The ends ("heads") are what the clock of silent sources rests on: it reaches the instant of a
 //! question once all that was in the queue then has been fed, so a backlog is never taken for silence.
@@ -7,13 +7,13 @@
 use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use logboom_client::{Admin, Assignment, ClientConfig};
+use logboom_client::{Admin, Assignment};
 use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
-    limits, metrics as names,
-    readings::{Reading, assignments},
+    Config, limits, metrics as names,
+    readings::{self, Left, Partition, Reading, assignments},
     stamp::now_ns,
 };
 
@@ -22,19 +22,36 @@ pub const GROUP: &str = "logboom-alerting";
 
 /// What comes back.
 pub(crate) enum Answer {
-    /// The ends of all partitions, as they were after the instant (wall clock, ns).
-    Heads(i64, Result<Vec<i64>, logboom_client::Error>),
+    /// The ends of all partitions, as they were after the instant.
+    Heads(Asked, Result<Vec<i64>, logboom_client::Error>),
+    /// Partitions that were not known when it was asked.
+    Born(Vec<Reading>),
     /// Offsets were committed to the queue.
     Shown(Result<(), logboom_client::Error>),
 }
 
+/// A question for the ends.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked {
+    /// When, by the wall clock, in nanoseconds.
+    clock: i64,
+    /// Of which life of the readings: the ends of other partitions, or of another log, are no answer.
+    life: u64,
+}
+
 pub(crate) struct Lookout {
+    config: Arc<Config>,
     admin: Admin,
     running: FuturesUnordered<BoxFuture<'static, Answer>>,
     /// An instant and the ends that have to be passed for the clock to reach it.
     heads: Option<(i64, Vec<i64>)>,
     asking: bool,
     heads_due: Instant,
+    life: u64,
+    /// Stored and not found at start.
+    left: Arc<Left>,
+    looking: bool,
+    born_due: Instant,
     /// Next offsets that are committed and not shown to the queue yet.
     unshown: Option<Vec<Assignment>>,
     showing: bool,
@@ -42,14 +59,19 @@ pub(crate) struct Lookout {
 }
 
 impl Lookout {
-    pub(crate) fn new(queue: &ClientConfig) -> Result<Lookout, logboom_client::Error> {
+    pub(crate) fn new(config: &Arc<Config>, left: Left) -> Result<Lookout, logboom_client::Error> {
         let now = Instant::now();
         Ok(Lookout {
-            admin: Admin::new(queue)?,
+            config: Arc::clone(config),
+            admin: Admin::new(&config.queue)?,
             running: FuturesUnordered::new(),
             heads: None,
             asking: false,
             heads_due: now,
+            life: 0,
+            left: Arc::new(left),
+            looking: false,
+            born_due: now + config.timing.partitions_interval,
             unshown: None,
             showing: false,
             show_due: now,
@@ -83,35 +105,51 @@ impl Lookout {
             self.running
                 .push(async move { Answer::Shown(admin.commit(GROUP, &offsets).await) }.boxed());
         }
+        if now >= self.born_due && !self.looking {
+            self.born_due = now + self.config.timing.partitions_interval;
+            self.looking = true;
+            let (config, admin) = (Arc::clone(&self.config), self.admin.clone());
+            let (known, left) = (names_of(readings).collect(), Arc::clone(&self.left));
+            self.running.push(
+                async move { Answer::Born(readings::born(&config, &admin, &known, &left).await) }
+                    .boxed(),
+            );
+        }
     }
 
     /// Asks for the ends of all partitions. What reached the queue before now is below them.
     fn ask_heads(&mut self, readings: &[Reading]) {
         self.asking = true;
-        let clock = now_ns();
+        let asked = Asked {
+            clock: now_ns(),
+            life: self.life,
+        };
         let admin = self.admin.clone();
-        let partitions: Vec<(Arc<str>, i32)> = readings
-            .iter()
-            .map(|reading| (Arc::clone(&reading.topic), reading.partition))
-            .collect();
+        let partitions: Vec<Partition> = names_of(readings).collect();
         self.running.push(
             async move {
                 let mut ends = Vec::with_capacity(partitions.len());
                 for (topic, partition) in partitions {
                     match admin.watermarks(&topic, partition).await {
                         Ok((_, end)) => ends.push(end),
-                        Err(error) => return Answer::Heads(clock, Err(error)),
+                        Err(error) => return Answer::Heads(asked, Err(error)),
                     }
                 }
-                Answer::Heads(clock, Ok(ends))
+                Answer::Heads(asked, Ok(ends))
             }
             .boxed(),
         );
     }
 
-    pub(crate) fn came_back(&mut self, answer: Answer, readings: &[Reading]) {
+    /// Takes note of an answer. Returns the partitions that have to be read from now on.
+    pub(crate) fn came_back(&mut self, answer: Answer, readings: &[Reading]) -> Vec<Reading> {
         match answer {
-            Answer::Heads(clock, Ok(ends)) => {
+            Answer::Born(born) => {
+                self.looking = false;
+                return born;
+            }
+            Answer::Heads(asked, _) if asked.life != self.life => self.asking = false,
+            Answer::Heads(Asked { clock, .. }, Ok(ends)) => {
                 self.asking = false;
                 for (reading, end) in readings.iter().zip(&ends) {
                     let lag = (end - reading.next_offset).max(0) as f64;
@@ -132,6 +170,7 @@ impl Lookout {
                 }
             }
         }
+        Vec::new()
     }
 
     /// The instant of which it is known by now that all that came before it has been fed.
@@ -145,8 +184,9 @@ impl Lookout {
         Some(clock)
     }
 
-    /// Ends that were seen mean nothing any more.
+    /// The partitions, or their logs, are others now: ends that were asked for mean nothing any more.
     pub(crate) fn forget_heads(&mut self) {
+        self.life += 1;
         self.heads = None;
     }
 
@@ -168,4 +208,10 @@ impl Lookout {
             }
         }
     }
+}
+
+fn names_of(readings: &[Reading]) -> impl Iterator<Item = Partition> {
+    readings
+        .iter()
+        .map(|reading| (Arc::clone(&reading.topic), reading.partition))
 }

@@ -1,10 +1,14 @@
-//! Where reading stands in every partition: found at the start, and proved again when the log is
-//! not what it was.
+//! Where reading stands in every partition: found at the start and when a topic grows, and proved
+//! again when the log is not what it was.
 //!
 //! A reading moves together with the engine's state (`step`) and is committed together with it
 //! (`store`). Marks belong to it, so a record counts once whatever the log or an agent repeats.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use logboom_client::{Admin, Assignment, Checkpoint, Marks, Verdict, record_crc, resume};
 use logboom_event::Record;
@@ -159,12 +163,66 @@ pub(crate) async fn find(
     Ok(Some(readings))
 }
 
+/// Names a partition.
+pub(crate) type Partition = (Arc<str>, i32);
+
+/// What is stored of partitions that were not there at start: of a topic that was made anew, and may
+/// grow again.
+pub(crate) type Left = HashMap<(String, i32), (Checkpoint, Marks)>;
+
+/// The partitions that are not `known`, and where to begin in each: where it starts, since it was born
+/// while we ran, unless something of it is `left`. What the queue does not tell now is left to the
+/// next look.
+pub(crate) async fn born(
+    config: &Config,
+    admin: &Admin,
+    known: &HashSet<Partition>,
+    left: &Left,
+) -> Vec<Reading> {
+    let mut readings = Vec::new();
+    for topic in &config.topics {
+        let partitions = match admin.partitions(topic).await {
+            Ok(partitions) => i32::try_from(partitions.unwrap_or(0)).unwrap_or(i32::MAX),
+            Err(error) => {
+                warn!(%error, topic, "cannot look for new partitions; looking again later");
+                continue;
+            }
+        };
+        let name: Arc<str> = topic.as_str().into();
+        for partition in 0..partitions {
+            if known.contains(&(Arc::clone(&name), partition)) {
+                continue;
+            }
+            let (stored, marks) = left.get(&(topic.clone(), partition)).cloned().unzip();
+            let resumed = resume(
+                &config.queue,
+                &config.agent_topics,
+                topic,
+                partition,
+                stored,
+            );
+            match resumed.await {
+                Ok(resumed) => readings.push(Reading::new(
+                    Arc::clone(&name),
+                    partition,
+                    resumed.checkpoint,
+                    marks.unwrap_or_default(),
+                )),
+                Err(error) => {
+                    warn!(%error, topic, partition, "a new partition cannot be read yet; looking again later");
+                }
+            }
+        }
+    }
+    readings
+}
+
 /// The log is not what it was: proves every checkpoint again. False when stopped.
 pub(crate) async fn prove(
     config: &Config,
     readings: &mut [Reading],
     stop: &CancellationToken,
-) -> Result<bool, Error> {
+) -> Result<bool, logboom_client::Error> {
     for reading in readings {
         let held = Some(reading.checkpoint());
         let found = resumed(config, &reading.topic, reading.partition, held, stop).await?;
@@ -184,7 +242,7 @@ async fn resumed(
     partition: i32,
     stored: Option<Checkpoint>,
     stop: &CancellationToken,
-) -> Result<Option<Checkpoint>, Error> {
+) -> Result<Option<Checkpoint>, logboom_client::Error> {
     let resumed = patiently(stop, || {
         resume(
             &config.queue,
