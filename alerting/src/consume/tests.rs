@@ -147,6 +147,21 @@ impl Site {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
+
+    /// Waits until the rules in force have these summaries.
+    async fn in_force(&self, expected: &[&str]) {
+        let view = self.view();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let rules = view.rules().await.unwrap();
+            let found: Vec<&str> = rules.iter().map(|rule| rule.summary.as_str()).collect();
+            if found == expected {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{found:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 }
 
 fn config(dir: &Path, bootstrap: &str, timing: Timing) -> Config {
@@ -222,6 +237,75 @@ async fn a_partition_that_is_added_while_running_is_read_from_its_start_and_each
     site.send(1, 2, 1, "bad 3").await;
     assert_eq!(site.steps(1).await, ["a firing"]);
     assert_eq!(site.view().firing().await.unwrap()[0].lines, 3);
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changed_rule_files_are_taken_and_end_the_alerts_of_rules_that_went() {
+    let site = Site::start(
+        "rules:\n- {name: changed, regex: bad}\n- {name: gone, regex: bad}\n- {name: kept, regex: bad}\n",
+    )
+    .await;
+    site.send(0, 1, 0, "bad").await;
+    assert_eq!(
+        site.steps(3).await,
+        ["changed firing", "gone firing", "kept firing"]
+    );
+    site.rules(
+        "rules:\n- {name: changed, regex: worse}\n- {name: kept, regex: bad, labels: {team: b}}\n",
+    );
+    site.in_force(&["/worse/ at least 1 in 1m", "/bad/ at least 1 in 1m"])
+        .await;
+    assert_eq!(
+        site.steps(5).await,
+        [
+            "changed firing",
+            "changed resolved",
+            "gone firing",
+            "gone resolved",
+            "kept firing"
+        ]
+    );
+    let view = site.view();
+    for step in view.history(10).await.unwrap() {
+        assert_eq!(
+            step.notifications.len(),
+            1,
+            "the receiver is told: {step:?}"
+        );
+    }
+    let firing = view.firing().await.unwrap();
+    assert_eq!((firing.len(), firing[0].rule.as_str()), (1, "kept"));
+    site.send(0, 1, 1, "worse").await;
+    let steps = site.steps(6).await;
+    assert_eq!(
+        steps
+            .iter()
+            .filter(|step| *step == "changed firing")
+            .count(),
+        2
+    );
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_rule_file_leaves_the_rules_before_in_force_until_it_is_mended() {
+    let site = Site::start("rules: [{name: a, regex: bad}]").await;
+    site.send(0, 1, 0, "bad").await;
+    site.steps(1).await;
+    site.rules("rules:\n- {name: a, regex: 'bad'}\n- {name: b, regex: '(unclosed'}\n");
+    // Long enough for many looks; each line is proof of the rules in force.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    site.in_force(&["/bad/ at least 1 in 1m"]).await;
+    assert_eq!(site.view().firing().await.unwrap().len(), 1);
+    std::fs::remove_file(site.rule_file()).unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    site.in_force(&["/bad/ at least 1 in 1m"]).await;
+    site.rules("rules:\n- {name: a, regex: 'bad'}\n- {name: b, regex: '(closed)'}\n");
+    site.in_force(&["/bad/ at least 1 in 1m", "/(closed)/ at least 1 in 1m"])
+        .await;
+    site.send(0, 1, 1, "closed").await;
+    assert_eq!(site.steps(2).await, ["a firing", "b firing"]);
     site.stop().await;
 }
 
