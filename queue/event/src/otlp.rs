@@ -9,6 +9,8 @@
 //! Deliberately unknown here: gRPC, HTTP, compression, topics and what becomes of an item too large.
 
 mod attributes;
+mod check;
+mod id;
 mod item;
 mod json;
 mod pack;
@@ -17,8 +19,9 @@ mod schema;
 mod share;
 mod wire;
 
+pub use id::IdFault;
 pub use pack::{Packed, pack};
-pub use request::{IdFault, Item, Request};
+pub use request::{Item, Request};
 pub use wire::WireError;
 
 pub(crate) use item::Shared;

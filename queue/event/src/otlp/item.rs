@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::{
     Signal,
     attributes::{self, Bounds},
-    request::id,
+    id::id,
     wire::{Fields, Wire},
 };
 use crate::{

@@ -13,11 +13,13 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::{
-    OtlpError, Signal, json,
-    schema::{self, Kind, Message},
-    wire::{Fields, Wire, WireError, nested_len, put_header},
+    OtlpError, Signal, check,
+    id::{IdFault, id, id_fault},
+    json,
+    schema::Message,
+    wire::{Fields, Wire, nested_len, put_header},
 };
-use crate::limits::{OTLP_DEPTH_MAX, OTLP_ITEMS_MAX, OTLP_REQUEST_BYTES_MAX};
+use crate::limits::{OTLP_ITEMS_MAX, OTLP_REQUEST_BYTES_MAX};
 
 /// A well-formed export request.
 ///
@@ -52,21 +54,6 @@ pub struct Item<'a> {
     place: Place,
 }
 
-/// An id that is none. The item is an event all the same; who takes it from a sender may refuse it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum IdFault {
-    #[error("`{0}` is missing")]
-    Missing(&'static str),
-    #[error("`{0}` is all zero, which says that there is none")]
-    Zero(&'static str),
-    #[error("`{name}` has {bytes} bytes instead of {expected}")]
-    Length {
-        name: &'static str,
-        bytes: usize,
-        expected: usize,
-    },
-}
-
 impl Request {
     pub fn from_protobuf(signal: Signal, body: Bytes) -> Result<Request, OtlpError> {
         if body.len() > OTLP_REQUEST_BYTES_MAX {
@@ -86,7 +73,7 @@ impl Request {
                 error,
             };
             if let (1, wire, at) = field.map_err(malformed)? {
-                let content = bytes(1, wire).map_err(malformed)?;
+                let content = check::bytes(1, wire).map_err(malformed)?;
                 request.resource(content, at.end - content.len())?;
             }
         }
@@ -281,33 +268,13 @@ pub(crate) fn alone(resource: &[u8], scope: &[u8], item: &[u8]) -> Vec<u8> {
     out
 }
 
-/// An id of `N` bytes; all zero is none, says the protocol.
-pub(super) fn id<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
-    let id: [u8; N] = bytes.try_into().ok()?;
-    (id != [0; N]).then_some(id)
-}
-
-fn id_fault<const N: usize>(name: &'static str, bytes: &[u8], optional: bool) -> Option<IdFault> {
-    match bytes.len() {
-        0 if optional => None,
-        0 => Some(IdFault::Missing(name)),
-        bytes if bytes != N => Some(IdFault::Length {
-            name,
-            bytes,
-            expected: N,
-        }),
-        _ if id::<N>(bytes).is_none() => Some(IdFault::Zero(name)),
-        _ => None,
-    }
-}
-
 /// Checks a level and gives what is in its fields 2, each with its place in the body.
 fn levels<'a>(
     message: &'static Message,
     content: &'a [u8],
     base: usize,
 ) -> Result<impl Iterator<Item = (&'a [u8], usize)>, OtlpError> {
-    check_level(message, content)?;
+    check::level(message, content)?;
     let mut fields = Fields::new(content);
     Ok(std::iter::from_fn(move || {
         loop {
@@ -336,71 +303,4 @@ fn shared(content: &[u8]) -> Vec<u8> {
     }
     shared.extend_from_slice(content.get(run).unwrap_or_default());
     shared
-}
-
-/// A level of the request, whose fields 2 are looked at one by one by the caller unless they are items.
-fn check_level(message: &'static Message, content: &[u8]) -> Result<(), OtlpError> {
-    for field in Fields::new(content) {
-        let malformed = |error| OtlpError::Protobuf {
-            message: message.name,
-            error,
-        };
-        let (number, wire) = field.map_err(malformed)?;
-        let Some(known) = message.numbered(number) else {
-            continue;
-        };
-        let leads_to_items = number == 2 && message.numbered(2).is_some_and(leads_to_items);
-        match known.kind {
-            Kind::Message(_) if leads_to_items => {
-                bytes(number, wire).map_err(malformed)?;
-            }
-            Kind::Message(inner) => {
-                let content = bytes(number, wire).map_err(malformed)?;
-                check(inner, content, OTLP_DEPTH_MAX)?;
-            }
-            kind if kind.wire_type() != wire.wire_type() => {
-                return Err(malformed(WireError::FieldType(number)));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Whether a field holds a level of its own, that is, not an item.
-fn leads_to_items(field: &schema::Field) -> bool {
-    matches!(field.name, "scopeLogs" | "scopeSpans")
-}
-
-/// Checks that a message is well-formed as deep as anybody will look into it.
-///
-/// Below that depth bytes stay unread: a sender that nests deeper than we keep loses the depth, not
-/// the record.
-fn check(message: &'static Message, content: &[u8], depth_left: usize) -> Result<(), OtlpError> {
-    for field in Fields::new(content) {
-        let malformed = |error| OtlpError::Protobuf {
-            message: message.name,
-            error,
-        };
-        let (number, wire) = field.map_err(malformed)?;
-        let Some(known) = message.numbered(number) else {
-            continue;
-        };
-        if known.kind.wire_type() != wire.wire_type() {
-            return Err(malformed(WireError::FieldType(number)));
-        }
-        if let (Kind::Message(inner), Wire::Bytes(content)) = (known.kind, wire)
-            && depth_left > 0
-        {
-            check(inner, content, depth_left - 1)?;
-        }
-    }
-    Ok(())
-}
-
-fn bytes(number: u32, wire: Wire<'_>) -> Result<&[u8], WireError> {
-    match wire {
-        Wire::Bytes(content) => Ok(content),
-        _ => Err(WireError::FieldType(number)),
-    }
 }
