@@ -63,7 +63,8 @@ pub struct Group {
 #[derive(Debug, Clone, PartialEq)]
 pub enum GroupKey {
     Field(Field),
-    /// Of the event's time. The bins are aligned to the epoch, so that those of two queries are the same.
+    /// Of the event's time; the width is positive. The bins are aligned to the epoch, so that those of two
+    /// queries are the same.
     Bin {
         width_ns: i64,
     },
