@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use logboom_event::{Context, Event, EventId, Format, Origin, Record, SourceId};
-use logboom_indexer::Snapshot;
 use logboom_indexer::schema::{Schema, register_tokenizers};
 use logboom_indexer::search::{Budget, SearchRequest, execute};
+use logboom_indexer::{Kind, Snapshot};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tantivy::directory::RamDirectory;
@@ -162,7 +162,7 @@ fn record(rng: &mut StdRng, at: usize, context: &Arc<Context>) -> Record {
 }
 
 fn segment(records: &[Record], events: &[Event]) -> tantivy::Result<(Searcher, usize)> {
-    let schema = Schema::logs();
+    let schema = Schema::of(Kind::Logs);
     let prototype = Index::create_in_ram(schema.tantivy());
     register_tokenizers(&prototype);
     let directory = RamDirectory::create();

@@ -265,6 +265,7 @@ mod tests {
     use super::*;
     use crate::{
         hot,
+        kind::Kind,
         schema::Schema,
         tests::machine::{Machine, NOON_MS},
     };
@@ -294,7 +295,7 @@ mod tests {
         [0, 1, 1, 2]
             .into_iter()
             .for_each(|number| machine.append(0, 1, number, NOON_MS));
-        let mut builder = builder(&machine.topic, Mould::new(Schema::logs()));
+        let mut builder = builder(&machine.topic, Mould::new(Schema::of(Kind::Logs)));
         let log = &machine.log[0];
         let counts = add(&mut builder, &log[..3]);
         assert_eq!(
@@ -322,7 +323,7 @@ mod tests {
     fn ids_carry_the_incarnation_of_their_time() {
         let mut machine = Machine::new(1);
         (0..2).for_each(|number| machine.append(0, 1, number, NOON_MS));
-        let mut builder = builder(&machine.topic, Mould::new(Schema::logs()));
+        let mut builder = builder(&machine.topic, Mould::new(Schema::of(Kind::Logs)));
         let mut ids = Vec::new();
         builder
             .add(machine.log[0][..1].to_vec(), NOON_MS, |_, _, id| {
@@ -352,7 +353,7 @@ mod tests {
 
     #[test]
     fn a_record_that_cannot_be_indexed_harms_no_other() {
-        let mut mould = Mould::new(Schema::logs());
+        let mut mould = Mould::new(Schema::of(Kind::Logs));
         mould.document = |schema, record, event, id| {
             assert!(!record.value.starts_with(b"panics"), "a record that panics");
             assert!(
@@ -384,7 +385,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_by_bytes_of_lines_and_by_what_they_become() {
-        let mut builder = builder(&Arc::from("logs"), Mould::new(Schema::logs()));
+        let mut builder = builder(&Arc::from("logs"), Mould::new(Schema::of(Kind::Logs)));
         let mut machine = Machine::new(1);
         let mut random = 1_u64;
         while !builder.is_full(64 << 20) {

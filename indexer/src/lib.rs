@@ -17,6 +17,7 @@ mod directory;
 mod error;
 mod hot;
 mod janitor;
+mod kind;
 mod limits;
 mod merge;
 mod metrics;
@@ -30,6 +31,7 @@ mod retention;
 pub mod schema;
 pub mod search;
 mod server;
+mod span_columns;
 mod start;
 mod tables;
 mod tail;
@@ -44,6 +46,7 @@ use tokio_util::sync::CancellationToken;
 pub use catalog::{OpenSplit, Snapshot};
 pub use config::{AGENT_STATUS_TOPIC, Config, GROUP};
 pub use error::{Error, Inconsistency};
+pub use kind::Kind;
 pub use publish::Step;
 pub use remote::{Remote, RemoteError, TailItem};
 pub use search::{SearchRequest, SearchResponse};
@@ -63,7 +66,7 @@ pub async fn run(
 ) -> Result<(), Error> {
     // Ending early must end our own tasks, not the caller's other parts.
     let stop = stop.child_token();
-    let mould = Mould::new(Schema::logs());
+    let mould = Mould::new(Schema::of(Kind::Logs));
     let Some(taken) = start::take_over(&config, &mould, &stop).await? else {
         return Ok(());
     };

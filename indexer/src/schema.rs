@@ -8,6 +8,9 @@
 //! | `time`, `level`, `home`, `offset`, `index` | columns | order, range, histogram, ids |
 //! | `record` | the record itself, compressed | hits, and what terms cannot decide |
 //!
+//! An index of spans has the columns of [`crate::span_columns`] beside these. There `level` is that of an error
+//! where the span failed, so that a histogram tells.
+//!
 //! A message that stands in the line, with its words not cut by its ends, costs nothing: `body:x`
 //! is a candidate where the line has `x`, verified on the rebuilt event. The same holds where an
 //! index term knows less than the value: a long value's term is a prefix and ends in [`CUT`], and
@@ -18,7 +21,7 @@
 
 use std::borrow::Cow;
 
-use logboom_event::{Body, Event, EventId, Record, token};
+use logboom_event::{Body, Event, EventId, Level, Record, SpanStatus, token};
 use logboom_query::value;
 use tantivy::schema::{
     BytesOptions, FAST, Field, IndexRecordOption, STORED, SchemaBuilder, TextFieldIndexing,
@@ -26,8 +29,10 @@ use tantivy::schema::{
 };
 use tantivy::{Index, TantivyDocument, Term};
 
+use crate::kind::Kind;
 use crate::search::stored;
 use crate::search::tokenizer::{TOKENIZER, Words};
+use crate::span_columns::SpanColumns;
 
 /// Folded bytes of a value that its term keeps. Longer values are rarely asked for as a whole, and
 /// a stack trace must not become a term.
@@ -45,9 +50,11 @@ pub(crate) enum Mark {
     LongRun,
     /// A value's term was cut.
     LongValue,
+    /// A column's text was cut.
+    LongColumn,
 }
 
-/// The schema of an index of logs.
+/// The schema of an index of one kind.
 #[derive(Debug, Clone)]
 pub struct Schema {
     schema: tantivy::schema::Schema,
@@ -60,6 +67,7 @@ pub struct Schema {
     pub(crate) index: Field,
     level: Field,
     record: Field,
+    pub(crate) spans: Option<SpanColumns>,
 }
 
 /// Names of the columns.
@@ -70,7 +78,7 @@ pub(crate) const OFFSET: &str = "offset";
 pub(crate) const INDEX: &str = "index";
 
 impl Schema {
-    pub fn logs() -> Schema {
+    pub fn of(kind: Kind) -> Schema {
         let mut builder = SchemaBuilder::new();
         let words = TextFieldIndexing::default()
             .set_tokenizer(TOKENIZER)
@@ -87,6 +95,10 @@ impl Schema {
             offset: builder.add_u64_field(OFFSET, FAST),
             index: builder.add_u64_field(INDEX, FAST),
             record: builder.add_bytes_field("record", STORED),
+            spans: match kind {
+                Kind::Logs => None,
+                Kind::Spans => Some(SpanColumns::add_to(&mut builder)),
+            },
             schema: builder.build(),
         }
     }
@@ -124,14 +136,17 @@ impl Schema {
             document.add_text(self.body, body);
         }
         document.add_i64(self.time, event.timestamp_ns);
-        document.add_u64(
-            self.level,
-            event.level.map_or(0, |level| level.number().into()),
-        );
+        let level = level(event).map_or(0, |level| level.number().into());
+        document.add_u64(self.level, level);
         document.add_u64(self.home, home(id));
         document.add_u64(self.offset, id.offset.cast_unsigned());
         document.add_u64(self.index, id.index.into());
         document.add_bytes(self.record, &stored::encode(record));
+        if let Some(spans) = &self.spans
+            && spans.fill(&mut document, event)
+        {
+            document.add_bytes(self.fields, &Mark::LongColumn.term());
+        }
         document
     }
 
@@ -140,9 +155,11 @@ impl Schema {
     }
 }
 
-impl Default for Schema {
-    fn default() -> Schema {
-        Schema::logs()
+fn level(event: &Event) -> Option<Level> {
+    let status = event.span.as_ref().map(|span| &span.status);
+    match status {
+        Some(SpanStatus::Error { .. }) => Some(Level::Error),
+        _ => event.level,
     }
 }
 
@@ -156,6 +173,7 @@ impl Mark {
         match self {
             Mark::LongRun => [1, 1],
             Mark::LongValue => [1, 2],
+            Mark::LongColumn => [1, 3],
         }
     }
 }

@@ -39,6 +39,7 @@ use self::scan::{Encoded, Outcome, Part, Scan};
 use self::stored::{Decoder, StoredError};
 use self::top::{Found, Top};
 use crate::catalog::Snapshot;
+use crate::kind::Kind;
 use crate::schema::Schema;
 
 /// The indexes of this process, by name.
@@ -120,7 +121,7 @@ pub fn execute(
         request.from_ns.unwrap_or(i64::MIN),
         request.to_ns.unwrap_or(i64::MAX),
     );
-    let schema = Schema::logs();
+    let schema = Schema::of(Kind::Logs);
     let mut parts = parts(snapshot)?;
     let counts = request.histogram.map(|buckets| {
         // Without bounds the histogram spans what there is.

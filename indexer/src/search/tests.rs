@@ -18,6 +18,7 @@ use ulid::Ulid;
 
 use super::*;
 use crate::catalog::OpenSplit;
+use crate::kind::Kind;
 use crate::schema::{Schema, register_tokenizers};
 use crate::tables::SplitMeta;
 
@@ -173,7 +174,7 @@ fn events(rng: &mut StdRng, count: i64) -> Vec<Indexed> {
 }
 
 fn segment(events: &[Indexed]) -> Searcher {
-    let schema = Schema::logs();
+    let schema = Schema::of(Kind::Logs);
     let prototype = Index::create_in_ram(schema.tantivy());
     register_tokenizers(&prototype);
     let mut writer: SingleSegmentIndexWriter<TantivyDocument> = Index::builder()

@@ -19,6 +19,7 @@ use crate::{
     catalog::{Catalog, Snapshot},
     error::Error,
     hot::Mould,
+    kind::Kind,
     position::Position,
     publish::{Passes, Publisher, Step},
     recover,
@@ -103,7 +104,7 @@ impl Machine {
             .await
             .unwrap();
         let epoch = tables::take_ownership(&database).await.unwrap();
-        let mould = Mould::new(Schema::logs());
+        let mould = Mould::new(Schema::of(Kind::Logs));
         let catalog = Arc::new(Catalog::default());
         catalog.load(
             recover::recover(&database, &splits_dir, &mould)
@@ -237,7 +238,10 @@ pub(super) fn lines(snapshot: &Snapshot) -> Vec<String> {
         index: 0,
     };
     let mut decoder = stored::Decoder::default();
-    let field = Schema::logs().tantivy().get_field("record").unwrap();
+    let field = Schema::of(Kind::Logs)
+        .tantivy()
+        .get_field("record")
+        .unwrap();
     let searchers = snapshot
         .splits
         .iter()
