@@ -53,7 +53,7 @@ pub(crate) struct Stored {
 pub(crate) struct Commit<'a> {
     pub(crate) dirty: &'a Dirty,
     pub(crate) progress: &'a [Progress],
-    /// Given when the rules changed.
+    /// Given when rules or receivers changed.
     pub(crate) rules: Option<&'a [Arc<Rule>]>,
     pub(crate) receivers: &'a [ReceiverConfig],
     pub(crate) external_url: &'a str,
@@ -133,6 +133,8 @@ impl Store {
         }
         if let Some(rules) = commit.rules {
             put_rules(&mut write, rules).await?;
+            // In the same step: a receiver that this very change enables is told what follows here.
+            put_receivers(&mut write, commit.receivers, commit.now_ms).await?;
         }
         put_groups(&mut write, commit.dirty).await?;
         put_sources(&mut write, commit.dirty).await?;
@@ -163,58 +165,68 @@ impl Store {
         Ok(write.commit().await?)
     }
 
-    /// Takes note of who is told. A receiver that was disabled is enabled by another address, and what
-    /// waits for its turn there is tried at once, with the whole schedule before it.
+    /// Takes note of who is told: those that are gone, came, or moved.
     pub(crate) async fn put_receivers(
         &self,
         receivers: &[ReceiverConfig],
         now_ms: i64,
     ) -> Result<(), Error> {
         let mut write = self.database.begin().await?;
-        let known = sqlx::query("SELECT name, address FROM receivers")
-            .fetch_all(&mut *write)
-            .await?;
-        for row in known {
-            let name: String = row.try_get("name")?;
-            let former: String = row.try_get("address")?;
-            let moved = |receiver: &ReceiverConfig| {
-                receiver.name == name && address(&receiver.webhook) != former
-            };
-            if receivers.iter().any(moved) {
-                sqlx::query("UPDATE outbox SET attempts = 0, next_try = $1 WHERE receiver = $2 AND state = 'pending'")
-                    .bind(now_ms)
-                    .bind(&name)
-                    .execute(&mut *write)
-                    .await?;
-            }
-            if !receivers.iter().any(|receiver| receiver.name == name) {
-                sqlx::query("DELETE FROM receivers WHERE name = $1")
-                    .bind(&name)
-                    .execute(&mut *write)
-                    .await?;
-                finish_all(
-                    &mut write,
-                    &name,
-                    "the receiver is not configured any more",
-                    now_ms,
-                )
-                .await?;
-            }
-        }
-        for receiver in receivers {
-            sqlx::query(
-                "INSERT INTO receivers (name, url, address) VALUES ($1, $2, $3)
-                 ON CONFLICT (name) DO UPDATE SET url = excluded.url, address = excluded.address,
-                 disabled = CASE WHEN address = excluded.address THEN disabled END",
-            )
-            .bind(&receiver.name)
-            .bind(receiver.webhook.shown_url())
-            .bind(address(&receiver.webhook))
-            .execute(&mut *write)
-            .await?;
-        }
+        put_receivers(&mut write, receivers, now_ms).await?;
         Ok(write.commit().await?)
     }
+}
+
+/// Takes note of who is told. A receiver that was disabled is enabled by another address, and what
+/// waits for its turn there is tried at once, with the whole schedule before it.
+async fn put_receivers(
+    write: &mut Write,
+    receivers: &[ReceiverConfig],
+    now_ms: i64,
+) -> Result<(), Error> {
+    let known = sqlx::query("SELECT name, address FROM receivers")
+        .fetch_all(&mut **write)
+        .await?;
+    for row in known {
+        let name: String = row.try_get("name")?;
+        let former: String = row.try_get("address")?;
+        let moved = |receiver: &ReceiverConfig| {
+            receiver.name == name && address(&receiver.webhook) != former
+        };
+        if receivers.iter().any(moved) {
+            sqlx::query("UPDATE outbox SET attempts = 0, next_try = $1 WHERE receiver = $2 AND state = 'pending'")
+                    .bind(now_ms)
+                    .bind(&name)
+                    .execute(&mut **write)
+                    .await?;
+        }
+        if !receivers.iter().any(|receiver| receiver.name == name) {
+            sqlx::query("DELETE FROM receivers WHERE name = $1")
+                .bind(&name)
+                .execute(&mut **write)
+                .await?;
+            finish_all(
+                write,
+                &name,
+                "the receiver is not configured any more",
+                now_ms,
+            )
+            .await?;
+        }
+    }
+    for receiver in receivers {
+        sqlx::query(
+            "INSERT INTO receivers (name, url, address) VALUES ($1, $2, $3)
+                 ON CONFLICT (name) DO UPDATE SET url = excluded.url, address = excluded.address,
+                 disabled = CASE WHEN address = excluded.address THEN disabled END",
+        )
+        .bind(&receiver.name)
+        .bind(receiver.webhook.shown_url())
+        .bind(address(&receiver.webhook))
+        .execute(&mut **write)
+        .await?;
+    }
+    Ok(())
 }
 
 /// Gives up all that a receiver was still to be told.

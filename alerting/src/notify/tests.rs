@@ -435,6 +435,40 @@ async fn a_late_410_of_an_old_address_does_not_disable_the_new_one() {
 }
 
 #[tokio::test]
+async fn what_a_change_tells_reaches_the_receiver_that_it_enables() {
+    let gone = Receiver::start(|_, _| StatusCode::GONE.into_response()).await;
+    let fine = Receiver::start(|_, _| ok()).await;
+    let mut bench = Bench::start(vec![gone.config("ops")], &[0, 1]).await;
+    let rule = one_rule("{name: a, regex: x}");
+    bench.tell(vec![transition(&rule, Change::Firing, 0)]).await;
+    assert_eq!(bench.settled().await, [row("ops", "firing", "disabled", 0)]);
+    // The rule went in the same change that gave the receiver another address.
+    bench.receivers = vec![fine.config("ops")];
+    let dirty = Dirty {
+        transitions: vec![transition(&rule, Change::Resolved, 0)],
+        ..Dirty::default()
+    };
+    let commit = Commit {
+        dirty: &dirty,
+        progress: &[],
+        rules: Some(&[]),
+        receivers: &bench.receivers,
+        external_url: "",
+        now_ms: now_ms(),
+    };
+    bench.store.commit(&commit).await.unwrap();
+    bench.config.send_replace(Arc::new(bench.receivers.clone()));
+    assert_eq!(
+        bench.settled().await,
+        [
+            row("ops", "firing", "disabled", 0),
+            row("ops", "resolved", "delivered", 1)
+        ]
+    );
+    bench.stop().await;
+}
+
+#[tokio::test]
 async fn what_waits_for_its_next_try_is_tried_at_once_at_a_new_address() {
     let down = Receiver::start(|_, _| StatusCode::BAD_GATEWAY.into_response()).await;
     let fine = Receiver::start(|_, _| ok()).await;
