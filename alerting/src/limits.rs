@@ -131,6 +131,9 @@ pub const WEBHOOK_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 /// Requests in flight to one receiver; each is another alert.
 pub const DELIVERIES_PER_RECEIVER: usize = 8;
 
+/// How often the notifications that wait are counted, for a metric; by an index, so it costs little.
+pub const OUTBOX_COUNT_INTERVAL: Duration = Duration::from_secs(10);
+
 /// How much of a receiver's answer is read to show why it refused.
 pub const ANSWER_BYTES_MAX: usize = 512;
 

@@ -78,6 +78,8 @@ pub(crate) struct Deliverer {
     flying: FuturesUnordered<AbortOnDropHandle<Outcome>>,
     /// (receiver, fingerprint) of what is on its way, or back and not written down.
     busy: HashSet<(String, String)>,
+    /// When the outbox is counted next, for the metric.
+    count_due: Instant,
 }
 
 impl Deliverer {
@@ -98,6 +100,7 @@ impl Deliverer {
             hooks: HashMap::new(),
             flying: FuturesUnordered::new(),
             busy: HashSet::new(),
+            count_due: Instant::now(),
         };
         let taken = patiently!(stop, deliverer.take_receivers());
         Ok(taken.map(|()| deliverer))
@@ -112,6 +115,7 @@ impl Deliverer {
             let Some(next) = patiently!(&stop, self.launch()) else {
                 break;
             };
+            self.count_outbox().await;
             let wake = Arc::clone(&self.wake);
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -123,7 +127,7 @@ impl Deliverer {
                 Some(outcome) = self.flying.next() => {
                     self.settle(outcome?, &stop).await?;
                 }
-                () = tokio::time::sleep_until(next) => {}
+                () = tokio::time::sleep_until(next.min(self.count_due)) => {}
             }
         }
         self.finish(&stop).await
@@ -178,6 +182,27 @@ impl Deliverer {
                 .await?;
         }
         Ok(())
+    }
+
+    /// Shows how much waits for each receiver. Only a metric: an error means the next count.
+    async fn count_outbox(&mut self) {
+        if Instant::now() < self.count_due {
+            return;
+        }
+        self.count_due = Instant::now() + limits::OUTBOX_COUNT_INTERVAL;
+        let counted: Result<Vec<(String, i64)>, sqlx::Error> = sqlx::query_as(
+            "SELECT r.name, (SELECT count(*) FROM outbox o WHERE o.receiver = r.name AND o.state = 'pending') FROM receivers r",
+        )
+        .fetch_all(self.store.database.read_pool())
+        .await;
+        match counted {
+            Ok(rows) => {
+                for (receiver, pending) in rows {
+                    metrics::gauge!(names::OUTBOX, "receiver" => receiver).set(pending as f64);
+                }
+            }
+            Err(error) => debug!(%error, "cannot count the outbox"),
+        }
     }
 
     /// Sends what is due as far as there are slots. Returns when to look again.
