@@ -13,7 +13,7 @@ use crate::{RuleError, limits};
 /// The indexes that rules can look at today.
 const INDEXES: [&str; 1] = ["logs"];
 /// Labels that alerting sets itself.
-const OWN_LABELS: [&str; 1] = ["alertname"];
+const OWN_LABELS: [&str; 3] = ["alertname", "__missing__", "logboom_overflow"];
 
 /// Adds the rules of `text` to `set`, and its mistakes to `errors`.
 pub(super) fn file(file: &Path, text: &str, set: &mut RuleSet, errors: &mut Vec<RuleError>) {

@@ -103,7 +103,7 @@ rules:
     query: error
   - name: e
     regex: '(a)\1'
-    labels: {alertname: x}
+    labels: {alertname: x, __missing__: y}
 "#,
     );
     for part in [
@@ -115,6 +115,7 @@ rules:
         "rules[3].regex: has a `query` but neither",
         "rules[4].regex: `(a)\\1` is wrong at character 4 (`\\1`): back-references are not supported",
         "`alertname` is set by logboom",
+        "`__missing__` is set by logboom",
     ] {
         assert!(shown.contains(part), "missing `{part}` in\n{shown}");
     }
@@ -189,4 +190,20 @@ fn what_cannot_be_read_is_named() {
     );
     let shown = errors("version: [1\n");
     assert!(shown.starts_with(":"), "{shown}");
+}
+
+/// As version 0.1 stored it. What rules learn later has to be optional here, and to leave the conditions
+/// of rules that do not use it as they are: else an update ends all open alerts, or alerting itself.
+#[test]
+fn stored_rules_of_the_first_version_are_read_and_keep_their_condition() {
+    let stored = r#"{"name":"a","description":"","index":"logs","query_text":"service:sshd","regex":"fail","count":10,
+        "within_ns":60000000000,"group_by":["host"],"for_ns":0,"hold_ns":60000000000,"labels":{},"annotations":{},
+        "receivers":null,"file":"rules.yaml","line":3,"condition":"b2e9a7d6e79c288e"}"#;
+    let rule: Rule = serde_json::from_str(stored).unwrap();
+    assert_eq!(rule.condition_of(), "b2e9a7d6e79c288e");
+    let set = load_text(
+        "version: 1\nrules:\n- {name: a, query: 'service:sshd', regex: fail, threshold: {count: 10, within: 60s, group_by: [host]}}",
+    )
+    .unwrap();
+    assert_eq!(set.rules[0].condition, rule.condition);
 }
