@@ -119,6 +119,7 @@ pub const OFFSETS_JOURNAL_BYTES_MAX: usize = 128 * 1024 * 1024;
 pub const PRODUCER_ID_BLOCK: i64 = 1000;
 
 /// Frames up to this size, and so much of each larger one that waits for its share, do not count against
-/// `IN_FLIGHT_BYTES_MAX`: with `CONNECTIONS_MAX` they take 64 MiB at
-/// the very most, and heartbeats and commits pass while large frames wait for their turn.
+/// `IN_FLIGHT_BYTES_MAX`, so that heartbeats and commits pass while large frames wait for their turn. One a connection
+/// is 64 MiB at `CONNECTIONS_MAX`. A client that pipelines has up to 33 of them in flight (twice
+/// `PIPELINED_REQUESTS_MAX` and the one that is read), 2 MiB; all clients at once could make it 2 GiB.
 pub const SMALL_FRAME_BYTES_MAX: usize = 64 * 1024;
