@@ -1,0 +1,89 @@
+//! What is told: the body of a notification, and what the view shows of it.
+
+use super::*;
+
+#[tokio::test]
+async fn a_view_shows_what_was_committed() {
+    let receiver = Receiver::start(|_, _| ok()).await;
+    let bench = Bench::start(vec![receiver.config("ops")], &[0, 10]).await;
+    let view = crate::View::open(bench.dir.path().join("alerting.db"));
+    assert_eq!(view.firing().await.unwrap(), []);
+    let rule = one_rule("{name: a, regex: x, labels: {team: b}}");
+    let rules = [Arc::clone(&rule)];
+    let dirty = Dirty {
+        transitions: vec![transition(&rule, Change::Firing, 1000 * S)],
+        ..Dirty::default()
+    };
+    let commit = Commit {
+        dirty: &dirty,
+        progress: &[],
+        rules: Some(&rules),
+        receivers: &bench.receivers,
+        external_url: "",
+        now_ms: now_ms(),
+    };
+    bench.store.commit(&commit).await.unwrap();
+    bench.wake.notify_one();
+    bench.settled().await;
+    let firing = view.firing().await.unwrap();
+    assert_eq!(
+        (
+            firing.len(),
+            firing[0].state.as_str(),
+            firing[0].ends_at.as_deref()
+        ),
+        (1, "firing", None)
+    );
+    assert_eq!(firing[0].labels["team"], "b");
+    assert_eq!(firing[0].starts_at, "1970-01-01T00:16:40Z");
+    let shown = view.rules().await.unwrap();
+    assert_eq!((shown[0].state.as_str(), shown[0].firing), ("firing", 1));
+    assert_eq!(shown[0].summary, "/x/ at least 1 in 1m");
+
+    bench
+        .tell(vec![transition(&rule, Change::Resolved, 1000 * S)])
+        .await;
+    bench.settled().await;
+    assert_eq!(view.firing().await.unwrap(), []);
+    assert_eq!(view.rules().await.unwrap()[0].state, "inactive");
+    let history = view.history(10).await.unwrap();
+    let changes: Vec<&str> = history.iter().map(|entry| entry.change.as_str()).collect();
+    assert_eq!(changes, ["resolved", "firing"]);
+    assert_eq!(history[0].notifications[0].state, "delivered");
+    let receivers = view.receivers().await.unwrap();
+    assert_eq!((receivers[0].delivered, receivers[0].pending), (2, 0));
+    assert!(!receivers[0].url.contains("hidden"), "{}", receivers[0].url);
+    bench.stop().await;
+}
+
+#[test]
+fn log_text_is_data_in_the_body() {
+    let rule = one_rule(
+        "{name: 'a \"quoted\" {{x}}', regex: 'a/b', labels: {team: 'x\"y'}, annotations: {summary: '{{ $labels }}'}}",
+    );
+    let told = transition(&rule, Change::Firing, 1_700_000_000 * S);
+    let body = told.body("ops", "http://logboom.example/ui").to_string();
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(
+        body["logboom"]["samples"][0]["line"],
+        "{{ 7*7 }}<script>\"\n@all \u{1b}[31m"
+    );
+    assert_eq!(body["logboom"]["samples"][0]["ts_clamped"], true);
+    assert_eq!(body["version"], "4");
+    assert_eq!(
+        body["groupKey"],
+        r#"{}:{alertname="a \"quoted\" {{x}}", team="x\"y"}"#
+    );
+    let alert = &body["alerts"][0];
+    assert_eq!(alert["annotations"]["summary"], "{{ $labels }}");
+    assert_eq!(alert["startsAt"], "2023-11-14T22:13:20Z");
+    assert_eq!(alert["endsAt"], "0001-01-01T00:00:00Z");
+    assert_eq!(alert["fingerprint"].as_str().unwrap().len(), 16);
+    assert_eq!(
+        alert["generatorURL"],
+        "http://logboom.example/ui?q=%2Fa%5C%2Fb%2F&from=2023-11-14T22%3A12%3A20Z&to=2023-11-14T22%3A14%3A20Z"
+    );
+    let resolved = transition(&rule, Change::Resolved, 1_700_000_000 * S).body("ops", "");
+    assert_eq!(resolved["alerts"][0]["endsAt"], "2023-11-14T22:15:20Z");
+    assert_eq!(resolved["status"], "resolved");
+}
