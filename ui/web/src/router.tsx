@@ -6,7 +6,7 @@ import { SearchPage } from './search/SearchPage'
 import { Failure } from './shell/Failure'
 import { Empty } from './shell/Empty'
 import { Shell } from './shell/Shell'
-import { readServicesAddress, readTraceAddress, readTracesAddress } from './traces/address'
+import { readServicesAddress, readTraceAddress, readTracesAddress, SHORT } from './traces/address'
 
 const root = createRootRoute({
   component: Shell,
@@ -39,6 +39,10 @@ const tracesRoute = createRoute({
   getParentRoute: () => root,
   path: '/traces',
   validateSearch: readTracesAddress,
+  // The router keeps parameters that it does not know, and these would be put into every later query again.
+  beforeLoad: ({ location }) => {
+    if (SHORT.some((name) => name in location.search)) throw redirect({ to: '/traces', search: readTracesAddress(location.search), replace: true })
+  },
   component: lazyRouteComponent(() => import('./traces/TracesPage'), 'TracesPage'),
 })
 

@@ -56,6 +56,13 @@ export interface SearchAnswer {
   took_ms: number
   next: string | null
   histogram?: HistogramData | null
+  /** What a query with pipes gives instead of hits. */
+  table?: Table | null
+}
+
+export interface Table {
+  columns: string[]
+  rows: unknown[][]
 }
 
 export interface Alert {

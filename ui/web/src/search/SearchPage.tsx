@@ -19,6 +19,7 @@ import { formatTime, type Zone } from '../time/zone'
 import { columnsOf, columnsText, rangeOf, readAddress, writeQueryString, zoneOf, type SearchAddress } from './address'
 import { Histogram } from './Histogram'
 import { Chips, QueryError, QueryField } from './QueryField'
+import { TableAnswer } from './TableAnswer'
 import { TimeField } from './TimeField'
 import { useSearch, type Found } from './useSearch'
 
@@ -73,7 +74,7 @@ export function SearchPage() {
   }, [q, address.from, address.to, address.order])
 
   const selected = useMemo(() => found.hits.find((hit) => hit.id === address.line), [found.hits, address.line])
-  const nothing = !found.loading && !found.refusal && found.bounds !== undefined && rows.length === 0
+  const nothing = !found.loading && !found.refusal && found.bounds !== undefined && rows.length === 0 && !found.table
   const zoomed = found.bounds && zoomOut(found.bounds)
   return (
     <div className="page search-page">
@@ -106,6 +107,8 @@ export function SearchPage() {
           <NothingFound address={address} onRange={setRange} onQuery={setQuery} />
         ) : found.refusal ? (
           <Syntax onQuery={setQuery} />
+        ) : found.table ? (
+          <TableAnswer table={found.table} />
         ) : (
           <Rows
             rows={rows}
@@ -156,9 +159,9 @@ function Summary({ found }: { found: Found }) {
         <span className="faint">{t.search.loading}</span>
       ) : (
         <>
-          <b data-testid="total">{found.total === null || found.total === undefined ? t.search.atLeast(found.hits.length) : t.search.matches(found.total)}</b>
+          <b data-testid="total">{found.table ? t.search.tableRows(found.table.rows.length) : found.total === null || found.total === undefined ? t.search.atLeast(found.hits.length) : t.search.matches(found.total)}</b>
           {found.tookMs !== undefined && <span className="faint">{t.search.took(found.tookMs)}</span>}
-          {found.total !== found.hits.length && <span className="faint">{t.search.loaded(found.hits.length)}</span>}
+          {!found.table && found.total !== found.hits.length && <span className="faint">{t.search.loaded(found.hits.length)}</span>}
           {!found.complete && <span className="warn"><WarnIcon /> {t.search.incomplete}</span>}
         </>
       )}

@@ -2,7 +2,7 @@
 import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query'
 import { useMemo, useState } from 'react'
 import { Refusal, search } from '../api/client'
-import type { Hit, HistogramData } from '../api/types'
+import type { Hit, HistogramData, Table } from '../api/types'
 import { fromMillis } from '../time/instant'
 import { resolve, type Bounds } from '../time/range'
 import { rangeOf, zoneOf, type SearchAddress } from './address'
@@ -20,6 +20,8 @@ export interface Found {
   complete: boolean
   tookMs: number | undefined
   histogram: HistogramData | undefined
+  /** The answer to a query with pipes; there are no lines then. */
+  table: Table | undefined
   refusal: Refusal | undefined
   loading: boolean
   /** What is shown belongs to the search before. */
@@ -73,6 +75,7 @@ export function useSearch(address: SearchAddress): Found {
     complete: found.data?.pages.every((page) => page.complete) ?? true,
     tookMs: first?.took_ms,
     histogram: first?.histogram ?? undefined,
+    table: first?.table ?? undefined,
     refusal: found.error === null ? undefined : found.error instanceof Refusal ? found.error : new Refusal(found.error.message, 0),
     loading: found.isFetching && !found.isFetchingNextPage,
     stale: found.isPlaceholderData,

@@ -1,7 +1,7 @@
 /** Who calls whom: boxes and lines. A line is as wide as its calls are many and as red as they fail. */
 import { useMemo, type KeyboardEvent } from 'react'
 import type { DependenciesAnswer, Edge } from '../api/tracing'
-import { formatCount, formatShort } from '../i18n'
+import { formatShort } from '../i18n'
 import { tt } from '../i18n/tracing'
 import { clauseText } from '../query/clauses'
 import { coloursOf, colourValue } from '../traces/colours'
@@ -12,6 +12,10 @@ import { layout, type Drawn } from './layout'
 const SIZE = { nodeWidth: 148, nodeHeight: 44, layerGap: 92, rowGap: 22 }
 const MARGIN = 20
 const WIDEST = 9
+/** How far a line that runs backwards lies below the one it may answer. */
+const BACK = 11
+/** Smaller than this nothing can be read; then it scrolls. */
+const SMALLEST = 0.7
 
 interface Props {
   answer: DependenciesAnswer
@@ -23,18 +27,18 @@ export function Dependencies({ answer, onTraces }: Props) {
   const edges = useMemo(() => new Map(answer.edges.map((edge) => [key(edge.parent, edge.child), edge])), [answer])
   const colours = useMemo(() => coloursOf(answer.services), [answer])
   const called = useMemo(() => callsOf(answer.edges), [answer])
+  const wide = picture.width + 2 * MARGIN
   const most = answer.edges.reduce((largest, edge) => Math.max(largest, edge.calls), 1)
   const width = (calls: number) => 1 + (WIDEST - 1) * Math.sqrt(calls / most)
   // The widest lines first: a narrow one over them can still be seen and clicked.
-  const links = [...picture.links].sort((a, b) => edges.get(key(b.from, b.to))!.calls - edges.get(key(a.from, a.to))!.calls)
+  const links = picture.links.map(apart).sort((a, b) => edges.get(key(b.from, b.to))!.calls - edges.get(key(a.from, a.to))!.calls)
   return (
     <div className="graph-frame" tabIndex={0} role="region" aria-label={tt.services.map}>
       <svg
         className="graph"
         data-testid="dependency-graph"
-        width={picture.width + 2 * MARGIN}
-        height={picture.height + 2 * MARGIN + 8}
-        viewBox={`${-MARGIN} ${-MARGIN} ${picture.width + 2 * MARGIN} ${picture.height + 2 * MARGIN + 8}`}
+        style={{ width: '100%', maxWidth: wide, minWidth: wide * SMALLEST }}
+        viewBox={`${-MARGIN} ${-MARGIN} ${wide} ${picture.height + 2 * MARGIN + BACK}`}
         role="group"
         aria-label={tt.services.graph(picture.nodes.length, picture.links.length)}
       >
@@ -67,7 +71,7 @@ export function Dependencies({ answer, onTraces }: Props) {
           )
         })}
       </svg>
-      <p className="graph-legend faint"><span className="scale" aria-hidden="true" /> {tt.services.legend} · {formatCount(picture.nodes.length)} · {tt.services.selfCalls}</p>
+      <p className="graph-legend faint"><span className="scale" aria-hidden="true" /> {tt.services.legend}. {tt.services.selfCalls}</p>
     </div>
   )
 }
@@ -102,6 +106,9 @@ function curve({ points }: Drawn): string {
   }
   return path
 }
+
+/** A call back would lie on the line of the call, so it is drawn lower. */
+const apart = (link: Drawn): Drawn => (link.backwards ? { ...link, points: link.points.map(({ x, y }) => ({ x, y: y + BACK })) } : link)
 
 /** Between the first two points: there lines of one service lie apart already. */
 const middle = ({ points }: Drawn): { x: number; y: number } => ({ x: (points[0]!.x + points[1]!.x) / 2, y: (points[0]!.y + points[1]!.y) / 2 })

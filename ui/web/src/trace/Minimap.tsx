@@ -85,7 +85,7 @@ export function Minimap({ trace, colours, view, onView }: Props) {
   )
 }
 
-/** A line for each span, as many on one row of pixels as must be; errors over all. */
+/** A line for each span, as many on one row of pixels as must be; marks of errors over all. */
 function draw(canvas: HTMLCanvasElement, trace: Trace, colours: Map<string, number>): void {
   const ratio = devicePixelRatio || 1
   const width = canvas.clientWidth
@@ -101,13 +101,17 @@ function draw(canvas: HTMLCanvasElement, trace: Trace, colours: Map<string, numb
   const step = (HEIGHT - 4) / Math.max(1, trace.count)
   const thick = Math.min(4, Math.max(1, step * 0.8))
   // One colour after the other: changing it for each of 50,000 lines takes longer than to draw them.
-  const bySpan: number[][] = trace.services.map(() => [])
+  const byService: number[][] = trace.services.map(() => [])
   const errors: number[] = []
-  for (let at = 0; at < trace.count; at++) (trace.status[at] === STATUS_ERROR ? errors : bySpan[trace.service[at]!]!).push(at)
-  const lines = (spans: number[], paint: string, least: number) => {
-    context.fillStyle = paint
-    for (const at of spans) context.fillRect(trace.start[at]! * scale, 2 + at * step, Math.max(least, trace.length[at]! * scale), thick)
+  for (let at = 0; at < trace.count; at++) {
+    byService[trace.service[at]!]!.push(at)
+    if (trace.status[at] === STATUS_ERROR) errors.push(at)
   }
-  for (const [service, spans] of bySpan.entries()) lines(spans, paints[service]!, 0.75)
-  lines(errors, failed, 2)
+  const lines = (spans: number[], paint: string, least: number, most: number) => {
+    context.fillStyle = paint
+    for (const at of spans) context.fillRect(trace.start[at]! * scale, 2 + at * step, Math.min(most, Math.max(least, trace.length[at]! * scale)), thick)
+  }
+  for (const [service, spans] of byService.entries()) lines(spans, paints[service]!, 0.75, width)
+  // Where an error began, not all of its time: a few long ones would cover everything.
+  lines(errors, failed, 3, 8)
 }

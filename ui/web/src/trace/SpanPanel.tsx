@@ -9,6 +9,7 @@ import { CopyButton } from '../rows/Drawer'
 import { flattened, type FieldValue } from '../rows/fields'
 import { CloseIcon, DownIcon, LinkIcon, UpIcon } from '../shell/icons'
 import { fromRfc3339 } from '../time/instant'
+import { percent } from '../services/chart'
 import { formatTime, type Zone } from '../time/zone'
 import { colourValue } from '../traces/colours'
 import { formatDuration } from '../traces/duration'
@@ -64,7 +65,7 @@ function Facts({ trace, at, spanId, colours, zone, path, go, onGoTo, onZoom, hit
   const onPath = path?.bySpan.get(at)?.reduce((sum, { from, to }) => sum + to - from, 0)
   const mark = marksOf(trace, at)
   const status = STATUSES[trace.status[at]!] ?? ''
-  const share = (part: number) => tt.span.share(`${trace.duration > 0 ? ((100 * part) / trace.duration).toFixed(part * 10 < trace.duration ? 1 : 0) : 0} %`)
+  const share = (part: number) => tt.span.share(percent(part, trace.duration))
   const rows: [string, ReactNode][] = [
     [tt.span.start, <>{formatTime(trace.startNs + BigInt(Math.round(trace.start[at]!)), zone, 6)} <span className="faint">{tt.span.after(formatDuration(trace.start[at]!))}</span></>],
     [tt.span.duration, <>{formatDuration(trace.length[at]!)} <span className="faint">{share(trace.length[at]!)}</span></>],

@@ -1,5 +1,5 @@
 /** The waterfall's tab: what is folded, zoomed, searched and chosen, and the keys for it. */
-import { useCallback, useMemo, useRef, useState } from 'react'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { copyText } from '../rows/Drawer'
 import { useKeys } from '../shell/keys'
 import { zoneOf } from '../search/address'
@@ -11,7 +11,7 @@ import { findSpans } from './find'
 import { Minimap } from './Minimap'
 import { SpanPanel } from './SpanPanel'
 import { Toolbar } from './Toolbar'
-import type { Go } from './TracePage'
+import type { Go, SetCollapsed } from './TracePage'
 import { STATUS_ERROR, type Trace } from './tree'
 import { collapseTo, fold, longerThan, nextWhere, positionOf, reveal, visibleSpans } from './visible'
 import { Waterfall } from './Waterfall'
@@ -19,17 +19,19 @@ import { Waterfall } from './Waterfall'
 interface Props {
   trace: Trace
   colours: Map<string, number>
+  collapsed: Uint8Array
+  setCollapsed: SetCollapsed
   address: TraceAddress
   go: Go
 }
 
-export function Spans({ trace, colours, address, go }: Props) {
+export function Spans({ trace, colours, collapsed, setCollapsed, address, go }: Props) {
   const chosen = address.span === undefined ? undefined : trace.at.get(address.span)
   const [active, setActive] = useState(chosen ?? 0)
-  const [collapsed, setCollapsed] = useState(() => {
-    const none = new Uint8Array(trace.count)
-    return chosen === undefined ? none : reveal(trace, none, chosen)
-  })
+  useEffect(() => {
+    // A link to a span shows it, whatever is folded; later, folding it away is somebody's wish.
+    if (chosen !== undefined) setCollapsed((before) => reveal(trace, before, chosen))
+  }, [])
   // The address follows when a movement has come to rest; the picture must not wait for it.
   const [view, setView] = useState<View>(() => clamp(readView(address.view) ?? { from: 0, to: trace.duration }, trace.duration))
   const find = useRef<HTMLInputElement>(null)
@@ -64,9 +66,9 @@ export function Spans({ trace, colours, address, go }: Props) {
       setActive(at)
       if (filtered?.keep[at] === 0) go({ min: undefined })
       if (chosen !== undefined) go({ span: trace.ids[at] })
-      setView((before) => (trace.start[at]! > before.to || trace.start[at]! + trace.length[at]! < before.from ? { from: 0, to: Math.max(1, trace.duration) } : before))
+      if (trace.start[at]! > view.to || trace.start[at]! + trace.length[at]! < view.from) look(clamp({ from: 0, to: trace.duration }, trace.duration))
     },
-    [trace, filtered, chosen, go],
+    [trace, filtered, chosen, go, setCollapsed, view, look],
   )
   const step = (direction: 1 | -1) => {
     const { position, found } = positionOf(shown, active)
@@ -91,18 +93,18 @@ export function Spans({ trace, colours, address, go }: Props) {
       // What is folded away cannot be where the keyboard is.
       if (folded) setActive((before) => (before > at && before < at + trace.size[at]! ? at : before))
     },
-    [trace],
+    [trace, setCollapsed],
   )
   const level = (depth: number) => {
     const next = collapseTo(trace, depth)
-    setCollapsed(next)
+    setCollapsed(() => next)
     setActive((before) => {
       let at = before
       for (let up = trace.parent[before]!; up >= 0; up = trace.parent[up]!) if (next[up]) at = up
       return at
     })
   }
-  const expandAll = () => setCollapsed(new Uint8Array(trace.count))
+  const expandAll = () => setCollapsed(() => new Uint8Array(trace.count))
   const scale = (factor: number) => look(zoom(view, factor, (view.from + view.to) / 2, trace.duration))
   const zoomTo = (at: number) => {
     const margin = Math.max(50, trace.length[at]! * 0.05)

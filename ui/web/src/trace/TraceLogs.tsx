@@ -52,8 +52,9 @@ export function TraceLogs({ trace, address, go }: Props) {
   const open = useCallback((hit: Hit) => go({ line: hit.id }), [go])
   const close = useCallback(() => go({ line: undefined }), [go])
   const activate = useCallback((row: Row) => setActive(rowId(row)), [])
+  const toSpan = useCallback((hit: Hit) => go({ tab: undefined, span: hit.span_id ?? undefined }), [go])
   const link = (hit: Hit) => `${location.origin}/search${writeQueryString({ q: `trace_id:${trace.id}`, from: 'all', order: 'oldest', tz: address.tz, line: hit.id })}`
-  const { step } = useRowKeys({ rows, active, selected: address.line, setActive, open, close, toggleWrap, copyLink: (hit) => void copyText(link(hit)) })
+  const { step } = useRowKeys({ rows, active, selected: address.line, setActive, open, close, toggleWrap, copyLink: (hit) => void copyText(link(hit)), openTrace: toSpan })
 
   const first = pages?.[0]
   const total = first?.total ?? rows.length
@@ -89,6 +90,7 @@ export function TraceLogs({ trace, address, go }: Props) {
             onActivate={activate}
             onOpen={open}
             scroller={scroller}
+            onTrace={toSpan}
             shortTime={isOneDay}
             onEnd={found.hasNextPage && !found.isFetching && !found.isError ? () => void found.fetchNextPage() : undefined}
             footer={found.isFetchingNextPage ? <p className="rows-note">{t.search.loadingMore}</p> : null}
@@ -111,8 +113,9 @@ export function TraceLogs({ trace, address, go }: Props) {
   )
 }
 
-/** The line with the operation of its span, which the column shows. */
+/** The line with the operation of its span, which the column shows; one without a span here leads to none. */
 function withSpan(trace: Trace, hit: Hit): Hit {
   const at = hit.span_id == null ? undefined : trace.at.get(hit.span_id)
-  return { ...hit, operation: at === undefined ? (hit.span_id == null ? '' : tt.logs.elsewhere) : (trace.operations[trace.operation[at]!] ?? '') }
+  if (at === undefined) return { ...hit, trace_id: null, operation: hit.span_id == null ? '' : tt.logs.elsewhere }
+  return { ...hit, operation: trace.operations[trace.operation[at]!] ?? '' }
 }

@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
 import { Tabs } from 'radix-ui'
-import { useCallback, useMemo } from 'react'
+import { useCallback, useMemo, useState } from 'react'
 import { trace as fetchTrace } from '../api/tracing'
 import { formatCount } from '../i18n'
 import { tt } from '../i18n/tracing'
@@ -25,6 +25,7 @@ const route = getRouteApi('/traces/$id')
 /** More would fill the head; the search within the trace knows them all. */
 const LEGEND = 10
 
+export type SetCollapsed = (change: (before: Uint8Array) => Uint8Array) => void
 export type Go = (change: { [Name in keyof TraceAddress]?: TraceAddress[Name] | undefined }) => void
 
 export function TracePage() {
@@ -34,6 +35,14 @@ export function TracePage() {
   const found = useQuery({ queryKey: ['trace', id], queryFn: ({ signal }) => fetchTrace(id, signal), staleTime: 60_000, gcTime: 60_000 })
   const trace = useMemo(() => found.data && treeOf(found.data), [found.data])
   const colours = useMemo(() => coloursOf(trace?.services ?? []), [trace])
+  // Kept here, so that a look at the logs does not unfold everything; another answer has other spans.
+  const [folds, setFolds] = useState<{ trace: Trace; collapsed: Uint8Array }>()
+  const unfolded = useMemo(() => new Uint8Array(trace?.count ?? 0), [trace])
+  const collapsed = folds && folds.trace === trace ? folds.collapsed : unfolded
+  const setCollapsed = useCallback<SetCollapsed>(
+    (change) => trace && setFolds((before) => ({ trace, collapsed: change(before?.trace === trace ? before.collapsed : unfolded) })),
+    [trace, unfolded],
+  )
   // Looking around in a trace is not a step that Back undoes: Back leads to where the trace was chosen.
   const go = useCallback<Go>((change) => void navigate({ to: '/traces/$id', params: { id }, search: (before) => readTraceAddress({ ...before, ...change }), replace: true }), [navigate, id])
   return (
@@ -46,7 +55,7 @@ export function TracePage() {
               <Tabs.Trigger value="spans">{tt.trace.waterfall}</Tabs.Trigger>
               <Tabs.Trigger value="logs">{tt.trace.logs}</Tabs.Trigger>
             </Tabs.List>
-            <Tabs.Content value="spans" tabIndex={-1}><Spans key={trace.id} trace={trace} colours={colours} address={address} go={go} /></Tabs.Content>
+            <Tabs.Content value="spans" tabIndex={-1}><Spans key={`${trace.id} ${trace.count}`} trace={trace} collapsed={collapsed} setCollapsed={setCollapsed} colours={colours} address={address} go={go} /></Tabs.Content>
             <Tabs.Content value="logs" tabIndex={-1}><TraceLogs trace={trace} address={address} go={go} /></Tabs.Content>
           </Tabs.Root>
         </>

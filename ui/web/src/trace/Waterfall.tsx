@@ -8,9 +8,9 @@ import { formatShort } from '../i18n'
 import { tt } from '../i18n/tracing'
 import { useWindow } from '../rows/useWindow'
 import { colourValue } from '../traces/colours'
-import { formatDuration } from '../traces/duration'
+import { formatDuration, formatTick } from '../traces/duration'
 import { pan, ticks, zoom, type View } from './axis'
-import { barOf, gradientOf } from './bar'
+import { barOf, gradientOf, type Bar } from './bar'
 import type { CriticalPath } from './critical'
 import { EARLY, LOOP, ORPHAN, STATUS_ERROR, type Trace } from './tree'
 import { positionOf } from './visible'
@@ -44,6 +44,7 @@ export function Waterfall({ trace, colours, shown, collapsed, view, active, chos
     // Only when another span becomes active, or this one comes out of a fold.
   }, [active, found])
   useWheel(scroller, view, trace.duration, onView)
+  const pool = 2 ** Math.ceil(Math.log2(Math.max(1, last - first)))
   const items = Array.from(shown.subarray(first, last))
   return (
     <div className={path ? 'waterfall with-path' : 'waterfall'}>
@@ -52,7 +53,8 @@ export function Waterfall({ trace, colours, shown, collapsed, view, active, chos
         <div className="rows-space" style={{ height: shown.length * ROW_HEIGHT }} role="presentation">
           {items.map((at, offset) => (
             <SpanRow
-              key={at}
+              // A row that leaves the screen becomes the one that comes in: elements are changed, not made.
+              key={(first + offset) % pool}
               trace={trace}
               at={at}
               top={(first + offset) * ROW_HEIGHT}
@@ -132,11 +134,17 @@ const SpanRow = memo(function SpanRow({ trace, at, top, colour, folded, view, ac
       </div>
       <div className="span-track">
         {bar.seen && <i className="span-bar" style={{ left: `${bar.left}%`, width: `${bar.width}%`, background: paint, ...(stretches && stretches.length > 0 ? { '--path': gradientOf(stretches, trace.start[at]!, trace.length[at]!, view) } : {}) } as CSSProperties} />}
-        <span className={`span-time ${bar.label}`} style={bar.label === 'before' ? { right: `${100 - bar.left}%` } : { left: `${bar.label === 'after' ? bar.left + bar.width : Math.max(0, bar.left)}%` }}>{formatDuration(trace.length[at]!)}</span>
+        <span className={`span-time ${bar.label}`} style={placeOf(bar)}>{bar.label === 'left' ? '‹ ' : ''}{formatDuration(trace.length[at]!)}{bar.label === 'right' ? ' ›' : ''}</span>
       </div>
     </div>
   )
 })
+
+function placeOf(bar: Bar): CSSProperties {
+  if (bar.label === 'before') return { right: `${100 - bar.left}%` }
+  if (bar.label === 'right') return { right: 0 }
+  return { left: `${bar.label === 'after' ? bar.left + bar.width : bar.label === 'left' ? 0 : Math.max(0, bar.left)}%` }
+}
 
 export function marksOf(trace: Trace, at: number): { sign: string; text: string } | undefined {
   const flags = trace.flags[at]!
@@ -162,6 +170,7 @@ function Axis({ view, duration, onView }: { view: View; duration: number; onView
     const box = track.current!.getBoundingClientRect()
     return Math.min(1, Math.max(0, (x - box.left) / Math.max(1, box.width)))
   }
+  const marks = ticks(view, Math.max(1, Math.floor(width / 100)))
   const time = (part: number) => view.from + part * (view.to - view.from)
   return (
     <div className="waterfall-head" aria-hidden="true">
@@ -183,9 +192,9 @@ function Axis({ view, duration, onView }: { view: View; duration: number; onView
         onPointerCancel={() => setDrag(undefined)}
         onDoubleClick={() => onView({ from: 0, to: Math.max(1, duration) })}
       >
-        {ticks(view, Math.max(1, Math.floor(width / 130))).map((at) => {
+        {marks.map((at) => {
           const left = (100 * (at - view.from)) / (view.to - view.from)
-          return left > 96 ? null : <span key={at} className="tick" style={{ left: `${left}%` }}>{formatDuration(at)}</span>
+          return left > 96 ? null : <span key={at} className="tick" style={{ left: `${left}%` }}>{formatTick(at, marks.length > 1 ? marks[1]! - marks[0]! : view.to - view.from)}</span>
         })}
         {drag && <i className="axis-drag" style={{ left: `${100 * Math.min(drag.from, drag.to)}%`, width: `${100 * Math.abs(drag.to - drag.from)}%` }} />}
       </div>

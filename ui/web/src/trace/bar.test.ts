@@ -5,7 +5,8 @@ test('a bar in percent of the view, its text where there is room', () => {
   expect(barOf(10, 20, { from: 0, to: 100 })).toEqual({ left: 10, width: 20, seen: true, label: 'after' })
   expect(barOf(80, 20, { from: 0, to: 100 })).toEqual({ left: 80, width: 20, seen: true, label: 'before' })
   expect(barOf(0, 100, { from: 0, to: 100 })).toEqual({ left: 0, width: 100, seen: true, label: 'inside' })
-  expect(barOf(5, 1, { from: 50, to: 60 }).seen).toBe(false)
+  expect(barOf(5, 1, { from: 50, to: 60 })).toMatchObject({ seen: false, label: 'left' })
+  expect(barOf(75, 1, { from: 50, to: 60 })).toMatchObject({ seen: false, label: 'right' })
   expect(barOf(55, 0, { from: 50, to: 60 })).toMatchObject({ left: 50, width: 0, seen: true })
 })
 

@@ -6,8 +6,8 @@ export interface Bar {
   width: number
   /** Is any of it inside the view? */
   seen: boolean
-  /** On which side of the bar its duration is written. */
-  label: 'after' | 'before' | 'inside'
+  /** On which side of the bar its duration is written; `left` and `right` of the view where the bar is not in it. */
+  label: 'after' | 'before' | 'inside' | 'left' | 'right'
 }
 
 /** Room that a duration's text needs, in percent of a usual width. */
@@ -21,7 +21,7 @@ export function barOf(start: number, length: number, view: View): Bar {
   const left = Math.max(-1, Math.min(101, from))
   const right = Math.max(-1, Math.min(101, to))
   const seen = to >= 0 && from <= 100
-  const label = right <= 100 - TEXT ? 'after' : left >= TEXT ? 'before' : 'inside'
+  const label = to < 0 ? 'left' : from > 100 ? 'right' : right <= 100 - TEXT ? 'after' : left >= TEXT ? 'before' : 'inside'
   return { left, width: right - left, seen, label }
 }
 

@@ -55,10 +55,10 @@ export function HowToSend() {
   )
 }
 
-export function SpanSyntax({ onQuery }: { onQuery: (q: string) => void }) {
+export function SpanSyntax({ onQuery, alone }: { onQuery: (q: string) => void; /** Without a heading above it. */ alone?: boolean }) {
   return (
     <>
-      <h3>{tt.empty.syntaxTitle}</h3>
+      {alone ? <h2>{tt.empty.syntaxTitle}</h2> : <h3>{tt.empty.syntaxTitle}</h3>}
       <dl className="syntax">
         {tt.empty.syntax.map(([example, meaning]) => (
           <div key={example}>

@@ -95,7 +95,7 @@ export function TracesPage() {
       </div>
       <div className="split closed">
         {nothing ? <NoTraces address={address} onRange={setRange} onQuery={setQuery} />
-          : refusal ? <div className="empty"><SpanSyntax onQuery={setQuery} /></div>
+          : refusal ? <div className="empty"><SpanSyntax onQuery={setQuery} alone /></div>
             : <TraceList traces={list} zone={zone} bounds={bounds} active={active} onActive={setActive} onOpen={open} />}
       </div>
     </div>

@@ -7,9 +7,12 @@ export interface TracesAddress extends Window {
   q?: string
 }
 
+/** Short ways for links that others write. */
+export const SHORT = ['service', 'op', 'min', 'max', 'err'] as const
+
 /**
- * `service`, `op`, `min`, `max` and `err` are short ways for links that others write. They become part of
- * the query, so that there is one text that says what is searched.
+ * `service`, `op`, `min`, `max` and `err` become part of the query, so that there is one text that says
+ * what is searched.
  */
 export function readTracesAddress(raw: Record<string, unknown>): TracesAddress {
   const given = defined({

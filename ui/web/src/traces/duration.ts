@@ -14,6 +14,14 @@ export function formatDuration(ns: number): string {
   return ''
 }
 
+/** A moment on an axis whose ticks are `step` apart: as many digits as tell neighbours apart. */
+export function formatTick(ns: number, step: number): string {
+  if (ns === 0) return '0'
+  if (step >= 1e9 && ns >= 119.5e9) return formatDuration(ns)
+  const [name, size] = UNITS.findLast(([, unit]) => ns >= unit) ?? UNITS[0]!
+  return `${(ns / size).toFixed(Math.max(0, Math.ceil(Math.log10(size / step) - 1e-9)))} ${name}`
+}
+
 const digits = (value: number): string => String(Number(value.toPrecision(3)))
 
 function both(units: number, base: number, large: string, small: string): string {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { formatDuration, queryDuration, readDuration } from './duration'
+import { formatDuration, formatTick, queryDuration, readDuration } from './duration'
 import { EMPTY_FORM, formOf, withForm } from './query'
 
 test('a form is read out of the text and writes back the same text', () => {
@@ -39,4 +39,12 @@ test('durations: three digits for people, exact for queries', () => {
     500e6, 1.5e9, 120e9, 7e6, 10e3, 10e3, 3, 3600e9, undefined, undefined, undefined, undefined,
   ])
   for (const ns of [1, 999, 1500, 1_500_000, 2_000_000, 61e9, 120e9, 7200e9]) expect(readDuration(queryDuration(ns))).toBe(ns)
+})
+
+test('ticks of an axis differ from their neighbours, however close it is looked at', () => {
+  expect([0, 200e6, 400e6].map((at) => formatTick(at, 200e6))).toEqual(['0', '200 ms', '400 ms'])
+  expect([308_400_000, 308_450_000].map((at) => formatTick(at, 50_000))).toEqual(['308.40 ms', '308.45 ms'])
+  expect([1e9, 1.5e9].map((at) => formatTick(at, 0.5e9))).toEqual(['1.0 s', '1.5 s'])
+  expect(formatTick(600e9, 60e9)).toBe('10 min')
+  expect([2_000_000_100, 2_000_000_200].map((at) => formatTick(at, 100))).toEqual(['2.0000001 s', '2.0000002 s'])
 })
