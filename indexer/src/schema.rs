@@ -51,7 +51,7 @@ pub(crate) enum Mark {
     /// A value's term was cut.
     LongValue,
     /// A column's text was cut.
-    LongColumn,
+    CutColumn,
 }
 
 /// The schema of an index of one kind.
@@ -145,7 +145,7 @@ impl Schema {
         if let Some(spans) = &self.spans
             && spans.fill(&mut document, event)
         {
-            document.add_bytes(self.fields, &Mark::LongColumn.term());
+            document.add_bytes(self.fields, &Mark::CutColumn.term());
         }
         document
     }
@@ -173,7 +173,7 @@ impl Mark {
         match self {
             Mark::LongRun => [1, 1],
             Mark::LongValue => [1, 2],
-            Mark::LongColumn => [1, 3],
+            Mark::CutColumn => [1, 3],
         }
     }
 }

@@ -3,10 +3,10 @@
 //!
 //! A document that is no span (a record that could not be read) has `kind` 0 and no `duration`, which all
 //! spans have; its other numbers are 0. Texts are as the span has them, not folded. One that is
-//! longer than [`TEXT_BYTES_MAX`] is cut and its document marked ([`Mark::LongColumn`]): a segment with such a
+//! longer than [`TEXT_BYTES_MAX`] is cut and its document marked ([`Mark::CutColumn`]): a segment with such a
 //! document knows its groups only from its records.
 //!
-//! [`Mark::LongColumn`]: crate::schema::Mark::LongColumn
+//! [`Mark::CutColumn`]: crate::schema::Mark::CutColumn
 
 use logboom_event::Event;
 use tantivy::TantivyDocument;
@@ -195,7 +195,7 @@ mod tests {
         let schema = Schema::of(Kind::Spans);
         for (letters, marked) in [(TEXT_BYTES_MAX, 0), (TEXT_BYTES_MAX + 1, 1)] {
             let searcher = searcher(&schema, &[span(&"x".repeat(letters), 1)]);
-            let mark = schema.mark(Mark::LongColumn);
+            let mark = schema.mark(Mark::CutColumn);
             assert_eq!(searcher.doc_freq(&mark).unwrap(), marked);
         }
     }
