@@ -69,3 +69,52 @@ impl RuleFiles {
         Ok(tokio::task::spawn_blocking(read).await?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_change_is_told_once_and_a_mistake_with_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("rules.yaml");
+        let write = |rules: &str| {
+            std::fs::write(&file, format!("version: 1\nrules:\n{rules}")).unwrap();
+        };
+        write("- {name: a, regex: x}\n");
+        let ops = ReceiverConfig {
+            name: "ops".to_owned(),
+            webhook: serde_json::from_str(r#"{"url": "http://h/"}"#).unwrap(),
+        };
+        let mut files = RuleFiles {
+            paths: vec![file.clone()],
+            configured: vec![ops],
+            seen: Vec::new(),
+        };
+        assert!(files.changed().await.unwrap().unwrap().is_ok());
+        assert!(files.changed().await.unwrap().is_none(), "as it was");
+
+        write("- {name: a, regex: x}\n- {name: b, regex: '(unclosed', receivers: [opps]}\n");
+        let refused = files.changed().await.unwrap().unwrap().unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .contains("rules.yaml:4:20: rules[1].regex: `(unclosed`"),
+            "{refused}"
+        );
+        assert!(files.changed().await.unwrap().is_none(), "said once");
+        write("- {name: a, regex: x, receivers: [opps]}\n");
+        let refused = files.changed().await.unwrap().unwrap().unwrap_err();
+        assert!(
+            refused.to_string().contains("did you mean `ops`?"),
+            "{refused}"
+        );
+        std::fs::remove_file(&file).unwrap();
+        let refused = files.changed().await.unwrap().unwrap().unwrap_err();
+        assert!(refused.to_string().contains("cannot be read"), "{refused}");
+
+        write("- {name: a, regex: x, receivers: [ops]}\n");
+        let set = files.changed().await.unwrap().unwrap().unwrap();
+        assert_eq!(files.receivers(&set).len(), 1);
+    }
+}
