@@ -72,7 +72,9 @@ impl<'a> Scanner<'a> {
             match c {
                 ':' if !name.is_empty() => {
                     let after = &self.rest()[offset + 1..];
-                    let drive = name.len() == 1 && name.is_ascii() && after.starts_with('\\');
+                    let letter =
+                        name.len() == 1 && name.starts_with(|c: char| c.is_ascii_alphabetic());
+                    let drive = letter && after.starts_with('\\');
                     if after.starts_with("//") || drive {
                         return None;
                     }

@@ -328,6 +328,18 @@ fn errors_name_the_clause_the_column_and_the_remedy() {
     }
 }
 
+/// Found by the fuzzer: only a letter names a drive (`C:\…`), `_` is a field.
+#[test]
+fn an_escape_after_a_field_of_one_sign_is_its_value() {
+    for text in [r"_:\:a*b", r"@:\:a*b"] {
+        let query = parse(text).unwrap();
+        assert_eq!(parse(&query.to_string()).unwrap(), query, "{query}");
+        assert!(
+            matches!(&query.expr, Expr::Clause(clause) if clause.field != logboom_query::Field::Raw)
+        );
+    }
+}
+
 #[test]
 fn hostile_sizes_are_refused() {
     assert!(message(&"(".repeat(10_000)).contains("nests deeper"));
