@@ -9,6 +9,8 @@
 //! is about to go, or to stay. While a file is shorter than what its source has shipped, it may be a
 //! copy being written: it gets some time.
 
+use std::collections::HashSet;
+
 use logboom_client::SourceId;
 use tracing::{debug, info};
 
@@ -153,15 +155,13 @@ impl<S: Sink> Tailer<S> {
         seen: &Stat,
         now_ms: u64,
     ) -> std::io::Result<Verdict> {
-        let similar: Vec<SourceId> = self
-            .sources
-            .values()
-            .filter(|source| {
-                !source.saved.head.0.is_empty()
-                    && source.saved.head.agrees_with(head)
-                    && source.is_named_like(&found.path)
+        let related = self.families.related(&found.path, Some(head));
+        let similar: Vec<SourceId> = related
+            .into_iter()
+            .filter(|id| {
+                let source = &self.sources[id];
+                !source.saved.head.0.is_empty() && source.saved.head.agrees_with(head)
             })
-            .map(|source| source.saved.id)
             .collect();
         if similar.is_empty() {
             return Ok(Verdict::Fresh);
@@ -239,14 +239,17 @@ impl<S: Sink> Tailer<S> {
 
     /// Makes sure that the sources whose copy this may be still have their files. One whose file holds
     /// something else by now must give it up first: otherwise both the file and its copy would be new.
-    pub(crate) fn prove_originals_of(&mut self, found: &Found, now_ms: u64) -> Result<(), Error> {
-        let related: Vec<SourceId> = self
-            .sources
-            .values()
-            .filter(|source| source.is_bound() && source.is_named_like(&found.path))
-            .map(|source| source.saved.id)
-            .collect();
-        for id in related {
+    /// Each is proven once a walk.
+    pub(crate) fn prove_originals_of(
+        &mut self,
+        found: &Found,
+        proven: &mut HashSet<SourceId>,
+        now_ms: u64,
+    ) -> Result<(), Error> {
+        for id in self.families.related(&found.path, None) {
+            if !self.sources[&id].is_bound() || !proven.insert(id) {
+                continue;
+            }
             // Trouble with the file is told when it is read.
             if !self.is_whole(id, now_ms).unwrap_or(true) && self.sources[&id].content.is_some() {
                 let size = self.sources[&id].size;
@@ -300,6 +303,8 @@ impl<S: Sink> Tailer<S> {
         info!(source = %id, path = %found.path.display(), was = %source.saved.path.display(), offset = source.sent,
             "file continues a known source");
         ::metrics::counter!(metrics::COPIES).increment(1);
+        self.load[source.saved.partition as usize] += 1;
+        self.families.rename(&source.saved, &found.path);
         source.saved.stage = Stage::Bound;
         source.saved.path = found.path.clone();
         source.saved.place = Some(seen.place);

@@ -2,13 +2,10 @@
 //!
 //! A source keeps the first bytes of its content ([`Head`]) and a hash of the bytes before an offset
 //! ([`Guard`]). A file at a source's place is that source's file iff both fit; another file is a
-//! copy of it iff both fit **and** its name says so ([`names_are_related`]), because two files of
+//! copy of it iff both fit **and** its name says so ([`crate::family`]), because two files of
 //! different writers may well begin alike.
 
-use std::ffi::OsStr;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -72,101 +69,9 @@ pub(crate) fn bytes_before(content: &mut Content, offset: u64) -> io::Result<Opt
     Ok((count == span).then_some(bytes))
 }
 
-/// Whether a file called `name` may be a rotated or saved copy of one called `of`: the name of the
-/// other, without what rotation puts behind names, stands in it as a whole (`app.log` in `app.log.1`,
-/// `app.log-20260101.gz`, `old-app.log`), or its stem and extension do, with a number put between
-/// (`app-20260101.log`, `app.1.log.gz`).
-pub(crate) fn names_are_related(name: &Path, of: &Path) -> bool {
-    let (Some(name), Some(of)) = (file_name(name), file_name(of)) else {
-        return false;
-    };
-    let of = without_rotation(of);
-    contains_as_word(name, of) || {
-        let name = name.strip_suffix(b".gz").unwrap_or(name);
-        match of.iter().rposition(|byte| *byte == b'.') {
-            Some(dot) if dot > 0 => {
-                let (stem, extension) = of.split_at(dot);
-                name.strip_suffix(extension)
-                    .and_then(|rest| rest.strip_prefix(stem))
-                    .is_some_and(|between| {
-                        between.iter().any(u8::is_ascii_digit)
-                            && !between[0].is_ascii_alphanumeric()
-                    })
-            }
-            _ => false,
-        }
-    }
-}
-
-/// What rotation and hand-made copies put behind a name, besides numbers.
-const SUFFIXES: [&[u8]; 11] = [
-    b"gz", b"bz2", b"xz", b"zst", b"copy", b"bak", b"backup", b"old", b"orig", b"save", b"tmp",
-];
-
-/// `app.log` for `app.log.1`, `app.log-20260101.gz` and `app.log.copy-3`.
-fn without_rotation(mut name: &[u8]) -> &[u8] {
-    while let Some(at) = name
-        .iter()
-        .rposition(|byte| matches!(byte, b'.' | b'-' | b'_'))
-    {
-        let suffix = &name[at + 1..];
-        let is_number = !suffix.is_empty() && suffix.iter().all(u8::is_ascii_digit);
-        if at == 0 || !(is_number || SUFFIXES.contains(&suffix)) {
-            break;
-        }
-        name = &name[..at];
-    }
-    name
-}
-
-fn file_name(path: &Path) -> Option<&[u8]> {
-    path.file_name().map(OsStr::as_bytes)
-}
-
-fn contains_as_word(name: &[u8], word: &[u8]) -> bool {
-    memchr::memmem::find_iter(name, word).any(|at| {
-        let before = at.checked_sub(1).map(|index| name[index]);
-        let after = name.get(at + word.len());
-        !before.is_some_and(|byte| byte.is_ascii_alphanumeric())
-            && !after.is_some_and(u8::is_ascii_alphanumeric)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_of_rotated_files_are_related_and_names_of_neighbours_are_not() {
-        let related = |name: &str, of: &str| names_are_related(Path::new(name), Path::new(of));
-        for name in [
-            "a.log",
-            "a.log.1",
-            "a.log.copy-3",
-            "a.log.2.gz",
-            "/other/a.log",
-            "old-a.log",
-            "a-20260101.log",
-            "a.1.log.gz",
-        ] {
-            assert!(related(name, "/var/log/a.log"), "{name}");
-        }
-        for name in [
-            "b.log",
-            "aa.log",
-            "data.log",
-            "a.logs",
-            "a-worker.log",
-            "a",
-            "a.txt",
-        ] {
-            assert!(!related(name, "/var/log/a.log"), "{name}");
-        }
-        assert!(related("a.log.0.gz", "a.log.1") && related("a.log.2", "a.log.copy-1"));
-        assert!(!related("b.log.0.gz", "a.log.1"));
-        assert!(!related("f10.log", "f1.log"));
-        assert!(!related("f1.log", "f10.log"));
-    }
 
     #[test]
     fn heads_agree_when_one_begins_with_the_other() {

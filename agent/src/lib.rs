@@ -16,11 +16,14 @@ mod config;
 mod content;
 mod discover;
 mod error;
+mod family;
 mod identity;
 #[cfg(test)]
 mod interpreter;
 pub mod limits;
 mod line;
+#[cfg(test)]
+mod many_files;
 #[cfg(test)]
 mod memory;
 pub mod metrics;

@@ -436,6 +436,8 @@ impl<S: Sink> Tailer<S> {
     pub(crate) fn unbind(&mut self, id: SourceId, stage: Stage) -> Result<(), Error> {
         self.next_scan_ms = 0;
         let source = self.sources.get_mut(&id).expect("the caller has it");
+        assert!(source.is_bound(), "only a source that has a file loses it");
+        self.load[source.saved.partition as usize] -= 1;
         source.saved.stage = stage;
         source.content = None;
         source.shrunk_since_ms = None;

@@ -3,7 +3,7 @@
 //! Known files are matched by place first, so that a file that was renamed keeps its source before
 //! anybody asks what the new file under its old name is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use crate::content::{Place, stat};
 use crate::discover::Found;
 use crate::error::Error;
 use crate::sink::Sink;
+use crate::source::Source;
 use crate::tail::Tailer;
 use crate::{limits, metrics};
 
@@ -76,9 +77,10 @@ impl<S: Sink> Tailer<S> {
                 by_place[&(found.stat.place.dev, found.stat.place.ino)].path == found.path
             })
             .collect();
+        let mut proven = HashSet::new();
         for found in &files {
             if found.stat.size > 0 && !self.is_owned(found) {
-                self.prove_originals_of(found, now_ms)?;
+                self.prove_originals_of(found, &mut proven, now_ms)?;
             }
         }
         // Files that started anew come first: what looks like a copy may be a copy of one of them.
@@ -124,6 +126,7 @@ impl<S: Sink> Tailer<S> {
             if self.paths.get(&source.saved.path) == Some(&id) {
                 self.paths.remove(&source.saved.path);
             }
+            self.families.rename(&source.saved, path);
             source.saved.path = path.to_path_buf();
             self.checkpoints.save(&source.saved, false)?;
         }
@@ -219,7 +222,10 @@ impl<S: Sink> Tailer<S> {
             closed.sort_unstable_by_key(|(at_ms, id)| (*at_ms, id.0));
             for (_, id) in closed.into_iter().take(surplus) {
                 self.checkpoints.forget(id)?;
-                self.sources.remove(&id);
+                if let Some(Source { saved, .. }) = self.sources.remove(&id) {
+                    self.families.remove(&saved.first_path, id);
+                    self.families.remove(&saved.path, id);
+                }
             }
             info!(surplus, "forgot the sources that ended first");
         }

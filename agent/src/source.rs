@@ -1,11 +1,10 @@
 //! A source in memory: its durable part and where its reading stands.
 
 use std::collections::VecDeque;
-use std::path::Path;
 
 use crate::checkpoint::{Saved, Stage};
 use crate::content::{Content, Stat};
-use crate::identity::{Guard, names_are_related};
+use crate::identity::Guard;
 use crate::sink::Home;
 use crate::trail::Mark;
 
@@ -109,11 +108,6 @@ impl Source {
 
     pub(crate) fn is_bound(&self) -> bool {
         self.saved.stage == Stage::Bound
-    }
-
-    /// Whether a file of this name may be a copy of it.
-    pub(crate) fn is_named_like(&self, path: &Path) -> bool {
-        names_are_related(path, &self.saved.first_path) || names_are_related(path, &self.saved.path)
     }
 
     /// Everything known is acked.

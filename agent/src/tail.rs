@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::content::{Place, stat};
 use crate::discover::Patterns;
 use crate::error::Error;
+use crate::family::Families;
 use crate::identity::{Guard, Head};
 use crate::sink::{Home, Sink};
 use crate::source::Source;
@@ -41,6 +42,10 @@ pub(crate) struct Tailer<S> {
     pub(crate) places: HashMap<(u64, u64), SourceId>,
     /// Where bound sources were seen last, for hints.
     pub(crate) paths: HashMap<PathBuf, SourceId>,
+    /// All sources by name.
+    pub(crate) families: Families,
+    /// Bound sources by partition.
+    pub(crate) load: Vec<u32>,
     /// Files that may be copies still being written.
     pub(crate) pending: HashMap<(u64, u64), Pending>,
     /// Files known to have started anew, whatever they begin like.
@@ -97,6 +102,8 @@ impl<S: Sink> Tailer<S> {
             sources: BTreeMap::new(),
             places: HashMap::new(),
             paths: HashMap::new(),
+            families: Families::default(),
+            load: vec![0; partitions as usize],
             pending: HashMap::new(),
             fresh: HashSet::new(),
             folders: BTreeSet::new(),
@@ -148,6 +155,10 @@ impl<S: Sink> Tailer<S> {
         }
         if saved.stage == Stage::Bound {
             self.paths.insert(saved.path.clone(), saved.id);
+            self.load[saved.partition as usize] += 1;
+        }
+        for path in [&saved.first_path, &saved.path] {
+            self.families.add(path, saved.id, &saved.head);
         }
         self.sources.insert(saved.id, Source::new(saved, home));
         Ok(())
@@ -303,7 +314,7 @@ impl<S: Sink> Tailer<S> {
     }
 
     /// Looks at files that changed lately, or at all others.
-    fn sweep(&mut self, now_ms: u64, warm: bool) {
+    pub(crate) fn sweep(&mut self, now_ms: u64, warm: bool) {
         let is_warm = |source: &Source| {
             source.content.is_some()
                 || now_ms.saturating_sub(source.changed_ms) < limits::WARM.as_millis() as u64
@@ -362,11 +373,8 @@ impl<S: Sink> Tailer<S> {
 
     /// The partition with the fewest sources that have a file.
     pub(crate) fn least_loaded(&self) -> i32 {
-        let mut load = vec![0u32; self.partitions as usize];
-        for source in self.sources.values().filter(|source| source.is_bound()) {
-            load[source.saved.partition as usize] += 1;
-        }
-        let least = load
+        let least = self
+            .load
             .iter()
             .enumerate()
             .min_by_key(|(_, count)| **count)
@@ -405,6 +413,8 @@ impl<S: Sink> Tailer<S> {
         debug!(source = %id, path = %path.display(), partition = saved.partition, "new source");
         self.places.insert((place.dev, place.ino), id);
         self.paths.insert(path.to_path_buf(), id);
+        self.families.add(path, id, &saved.head);
+        self.load[saved.partition as usize] += 1;
         self.sources.insert(id, Source::new(saved, home));
         Ok(Some(id))
     }
