@@ -62,7 +62,13 @@ export interface SearchAnswer {
 
 export interface Table {
   columns: string[]
+  /** How to show a column; nothing where it is plain. */
+  units?: ('ns' | 'time' | null)[]
   rows: unknown[][]
+  /** False when groups were left out. */
+  complete?: boolean
+  /** For people: what was left out or estimated. */
+  notes?: string[]
 }
 
 export interface Alert {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { chips, clauses, clauseText, fromByteOffset, include, negate, quote, remove, shownValue } from './clauses'
+import { chips, clauses, clauseText, cutPipes, fromByteOffset, include, negate, quote, remove, shownValue } from './clauses'
 
 const shown = (text: string) => chips(text).map((clause) => `${clause.negated ? '-' : ''}${clause.field}=${shownValue(clause)}`)
 
@@ -21,6 +21,14 @@ describe('chips are read out of the text', () => {
     }
   })
 
+  test('pipes are no clauses, and a bar in quotes or a regex is no pipe', () => {
+    expect(shown('service:cart | stats count() by host | limit 5')).toEqual(['service=cart'])
+    expect(shown('| stats count()')).toEqual([])
+    expect(shown('body:/a|b/ msg:"x|y"|stats count()')).toEqual(['body=/a|b/', 'msg=x|y'])
+    expect(cutPipes('a:b | limit 5')).toEqual(['a:b ', '| limit 5'])
+    expect(cutPipes('body:/a|b/')).toEqual(['body:/a|b/', ''])
+  })
+
   test('words with punctuation stay words', () => {
     expect(chips("it's 10.0.0.7 a/b [main] -- (x:y)")).toEqual([])
   })
@@ -35,6 +43,8 @@ describe('edits are written back into it', () => {
     expect(include('timeout NOT level:error x', 'level', 'error')).toBe('timeout x level:error')
     expect(include('level:error', 'level', 'error', true)).toBe('-level:error')
     expect(include('a OR b', 'level', 'error')).toBe('(a OR b) level:error')
+    expect(include('a | stats count()', 'level', 'error')).toBe('a level:error | stats count()')
+    expect(include('| stats count()', 'level', 'error')).toBe('level:error | stats count()')
   })
 
   test('what is included is one chip with that very value', () => {

@@ -32,6 +32,8 @@ function tokens(text: string): Token[] | undefined {
       at++
       continue
     }
+    // Pipes begin: what follows works on what was found, and holds no filters.
+    if (text[at] === '|') break
     const end = clauseEnd(text, at)
     if (end === undefined) return undefined
     const word = text.slice(at, end)
@@ -67,6 +69,8 @@ function clauseEnd(text: string, start: number): number | undefined {
       valueStarts = false
     } else if (char === ')') {
       return undefined
+    } else if (char === '|') {
+      return depth === 0 ? at : undefined
     } else if (/\s/.test(char)) {
       if (depth === 0) return at
       at++
@@ -130,8 +134,18 @@ const unquoted = (value: string): string => (/^".*"$/s.test(value) ? value.slice
 /** What a chip shows for its value. */
 export const shownValue = (clause: Clause): string => unquoted(clause.value)
 
+/** The filter and the pipes after it, which are empty or begin with `|`. */
+export function cutPipes(text: string): [filter: string, pipes: string] {
+  const all = tokens(text)
+  if (!all) return [text, '']
+  const at = text.indexOf('|', all.at(-1)?.to ?? 0)
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at)]
+}
+
 /** Adds a filter. The opposite of it goes; the same one is not said twice. */
 export function include(text: string, field: string, value: string, negated = false): string {
+  const [filter, pipes] = cutPipes(text)
+  if (pipes !== '') return join(include(filter, field, value, negated), pipes)
   const rest = clauses(text)
   if (!rest) {
     const trimmed = text.trim()

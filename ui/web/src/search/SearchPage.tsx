@@ -108,7 +108,7 @@ export function SearchPage() {
         ) : found.refusal ? (
           <Syntax onQuery={setQuery} />
         ) : found.table ? (
-          <TableAnswer table={found.table} />
+          <TableAnswer table={found.table} zone={zone} />
         ) : (
           <Rows
             rows={rows}

@@ -8,7 +8,8 @@ import { tt } from '../i18n/tracing'
 import { CopyButton } from '../rows/Drawer'
 import { flattened, type FieldValue } from '../rows/fields'
 import { CloseIcon, DownIcon, LinkIcon, UpIcon } from '../shell/icons'
-import { fromRfc3339 } from '../time/instant'
+import { fromRfc3339, NS_PER_SECOND } from '../time/instant'
+import { absolute, type TimeRange } from '../time/range'
 import { percent } from '../services/chart'
 import { formatTime, type Zone } from '../time/zone'
 import { colourValue } from '../traces/colours'
@@ -21,6 +22,9 @@ import { marksOf } from './Waterfall'
 
 const KINDS = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer']
 const STATUSES = ['unset', 'ok', 'error']
+
+/** How far before and after the trace others with the same value are looked for. */
+const AROUND_NS = 30n * 60n * NS_PER_SECOND
 
 interface Props {
   trace: Trace
@@ -93,9 +97,11 @@ function Facts({ trace, at, spanId, colours, zone, path, go, onGoTo, onZoom, hit
 function Details({ hit, trace, at }: { hit: Hit; trace: Trace; at: number }) {
   const { resource, scope, ...own } = (hit.attributes ?? {}) as Record<string, unknown>
   const started = trace.startNs + BigInt(Math.round(trace.start[at]!))
+  // This very trace must be among those that are found.
+  const around = absolute(trace.startNs - AROUND_NS, trace.startNs + BigInt(Math.round(trace.duration)) + AROUND_NS)
   return (
     <>
-      <Section title={tt.span.attributes} fields={flattened(own)} />
+      <Section title={tt.span.attributes} fields={flattened(own)} around={around} />
       {(hit.events?.length ?? 0) > 0 && (
         <section className="span-section" aria-label={tt.span.events}>
           <h3>{tt.span.events}</h3>
@@ -115,13 +121,13 @@ function Details({ hit, trace, at }: { hit: Hit; trace: Trace; at: number }) {
           </ul>
         </section>
       )}
-      <Section title={tt.span.resource} fields={flattened(resource)} prefix="resource." />
-      <Section title={tt.span.scope} fields={flattened(scope)} prefix="scope." />
+      <Section title={tt.span.resource} fields={flattened(resource)} around={around} prefix="resource." />
+      <Section title={tt.span.scope} fields={flattened(scope)} around={around} prefix="scope." />
     </>
   )
 }
 
-function Section({ title, fields, prefix = '' }: { title: string; fields: FieldValue[]; prefix?: string }) {
+function Section({ title, fields, around, prefix = '' }: { title: string; fields: FieldValue[]; around: TimeRange; prefix?: string }) {
   if (fields.length === 0) return null
   return (
     <section className="span-section" aria-label={title}>
@@ -133,7 +139,7 @@ function Section({ title, fields, prefix = '' }: { title: string; fields: FieldV
             <dd>
               <div className="field-value">
                 {field.filter
-                  ? <Link to="/traces" search={{ q: queryFor(prefix + field.name, field.text), from: '1h' }} className="value-link" title={tt.span.search(field.name)}>{field.text === '' ? '""' : field.text}</Link>
+                  ? <Link to="/traces" search={{ q: queryFor(prefix + field.name, field.text), ...around }} className="value-link" title={tt.span.search(field.name)}>{field.text === '' ? '""' : field.text}</Link>
                   : field.text}
               </div>
             </dd>

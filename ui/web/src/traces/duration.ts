@@ -29,13 +29,15 @@ function both(units: number, base: number, large: string, small: string): string
   return `${Math.floor(units / base)} ${large}${rest === 0 ? '' : ` ${rest} ${small}`}`
 }
 
-const READ: Record<string, number> = { ns: 1, us: 1e3, µs: 1e3, μs: 1e3, ms: 1e6, s: 1e9, m: 60e9, min: 60e9, h: 3600e9, '': 1e6 }
+const READ: Record<string, number> = { ns: 1, us: 1e3, µs: 1e3, μs: 1e3, ms: 1e6, s: 1e9, m: 60e9, min: 60e9, h: 3600e9, d: 86_400e9 }
 
-/** Nanoseconds of `500ms`, `1.5 s`, `2m`; a bare number is milliseconds. Undefined when it is no length of time. */
+/** Nanoseconds of `500ms`, `1.5 s`, `1h30m`; a bare number is milliseconds. Undefined when it is no length of time. */
 export function readDuration(text: string): number | undefined {
-  const match = /^(\d{1,15}(?:\.\d{1,9})?)\s*(ns|us|µs|μs|ms|s|min|m|h|)$/.exec(text.trim().toLowerCase())
-  if (!match) return undefined
-  const ns = Math.round(Number(match[1]) * READ[match[2]!]!)
+  const written = text.trim().toLowerCase()
+  if (/^\d{1,12}(\.\d{1,6})?$/.test(written)) return Math.round(Number(written) * 1e6)
+  if (!/^(\d{1,15}(\.\d{1,9})?\s*(ns|us|µs|μs|ms|s|min|m|h|d)\s*)+$/.test(written)) return undefined
+  let ns = 0
+  for (const [, number, unit] of written.matchAll(/(\d+(?:\.\d+)?)\s*([a-zµμ]+)/g)) ns += Math.round(Number(number) * READ[unit!]!)
   return Number.isSafeInteger(ns) ? ns : undefined
 }
 

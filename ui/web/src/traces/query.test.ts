@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { formatDuration, formatTick, queryDuration, readDuration } from './duration'
-import { EMPTY_FORM, formOf, withForm } from './query'
+import { EMPTY_FORM, formOf, queryFor, withForm } from './query'
 
 test('a form is read out of the text and writes back the same text', () => {
   const q = 'service:cart operation:"GET /cart" duration:>=500ms duration:<=2s status:error http.status_code:500'
@@ -27,6 +27,13 @@ test('what is typed goes through the text and comes back', () => {
   expect(operation).toBe('GET /x?y=*')
 })
 
+test('an attribute with the name of a span’s own field is asked for by its long name', () => {
+  expect(queryFor('http.route', '/cart')).toBe('http.route:"/cart"')
+  expect(queryFor('status', 'done')).toBe('attributes.status:done')
+  expect(queryFor('links.count', '2')).toBe('attributes.links.count:2')
+  expect(queryFor('resource.host.name', 'web-1')).toBe('resource.host.name:web-1')
+})
+
 test('an unreadable duration reaches the server, which says what is wrong', () => {
   expect(withForm('', { min: 'soon ish' })).toBe('duration:>=soonish')
 })
@@ -35,8 +42,8 @@ test('durations: three digits for people, exact for queries', () => {
   expect([0, 1, 999, 1000, 1_250_000, 999_999, 12_400_000_000, 200e9, 3600e9, 7500e9].map(formatDuration)).toEqual([
     '0 ms', '1 ns', '999 ns', '1 µs', '1.25 ms', '1 ms', '12.4 s', '3 min 20 s', '1 h', '2 h 5 min',
   ])
-  expect(['500ms', '1.5 s', '2m', '7', '10us', '10µs', '3 ns', '1h', 'x', '', '1d', '-5ms'].map(readDuration)).toEqual([
-    500e6, 1.5e9, 120e9, 7e6, 10e3, 10e3, 3, 3600e9, undefined, undefined, undefined, undefined,
+  expect(['500ms', '1.5 s', '2m', '7', '10us', '10µs', '3 ns', '1h', '1h30m', '2d', 'x', '', '1y', '-5ms'].map(readDuration)).toEqual([
+    500e6, 1.5e9, 120e9, 7e6, 10e3, 10e3, 3, 3600e9, 5400e9, 172_800e9, undefined, undefined, undefined, undefined,
   ])
   for (const ns of [1, 999, 1500, 1_500_000, 2_000_000, 61e9, 120e9, 7200e9]) expect(readDuration(queryDuration(ns))).toBe(ns)
 })

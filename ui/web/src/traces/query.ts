@@ -4,7 +4,7 @@
  * The text is the only state, as with the chips of the search page: what stands in the form is what the
  * text says, and whatever the form cannot say stays in the text.
  */
-import { clauses, clauseText, include, remove, shownValue, type Clause } from '../query/clauses'
+import { clauses, clauseText, cutPipes, include, remove, shownValue, type Clause } from '../query/clauses'
 import { queryDuration, readDuration } from './duration'
 
 export interface Form {
@@ -48,14 +48,15 @@ export function formOf(q: string): Form {
 
 /** The query with some parts of the form changed; an empty part takes its clause away. */
 export function withForm(q: string, change: Partial<Form>): string {
-  let text = q
+  const [filter, pipes] = cutPipes(q)
+  let text = filter.trim()
   for (const part of Object.keys(change) as Part[]) {
     for (const clause of (clauses(text) ?? []).reverse()) {
       if (partOf(clause) === part) text = remove(text, clause)
     }
     text = add(text, part, change[part]!)
   }
-  return text
+  return pipes === '' ? text : `${text} ${pipes}`.trim()
 }
 
 function add(text: string, part: Part, value: string | boolean): string {
@@ -69,5 +70,8 @@ function add(text: string, part: Part, value: string | boolean): string {
   return [text.trim() === '*' ? '' : text.trim(), bound].filter(Boolean).join(' ')
 }
 
-/** The query of traces that have a span with this very value. */
-export const queryFor = (field: string, value: string): string => clauseText(field, value)
+/** Names that a query of spans takes for the span's own fields; attributes of these names need their long one. */
+const OWN = /^(index|id|timestamp|level|service|host|source|path|body|raw|trace_id|span_id|offset|operation|name|kind|status|status_message|duration|parent_id|attributes\..*|events(\..*)?|links(\..*)?)$/
+
+/** The query of traces that have a span with this very attribute. */
+export const queryFor = (attribute: string, value: string): string => clauseText(OWN.test(attribute) ? `attributes.${attribute}` : attribute, value)
