@@ -28,6 +28,7 @@ mod many_files;
 mod memory;
 pub mod metrics;
 mod reading;
+pub mod receive;
 mod reconcile;
 mod run;
 #[cfg(test)]

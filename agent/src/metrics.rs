@@ -20,3 +20,14 @@ pub const RESENT: &str = "logboom_agent_runs_resent_total";
 pub const BACKLOG_BYTES: &str = "logboom_agent_backlog_bytes";
 /// Sources with a file.
 pub const SOURCES: &str = "logboom_agent_sources";
+
+/// Requests of OTLP senders answered, by signal, transport and status (`ok`, `partial`, or why they were refused).
+pub const OTLP_REQUESTS: &str = "logboom_agent_otlp_requests_total";
+/// Log records and spans of OTLP senders acked by the queue, by signal.
+pub const OTLP_ITEMS: &str = "logboom_agent_otlp_items_total";
+/// Log records, spans and data points that are never to be taken, by signal and reason.
+pub const OTLP_REJECTED: &str = "logboom_agent_otlp_rejected_total";
+/// Bytes of bodies of OTLP senders as they came, by signal.
+pub const OTLP_BYTES: &str = "logboom_agent_otlp_bytes_total";
+/// Bytes that requests of OTLP senders hold now.
+pub const OTLP_IN_FLIGHT_BYTES: &str = "logboom_agent_otlp_in_flight_bytes";
