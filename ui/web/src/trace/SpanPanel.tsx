@@ -1,7 +1,7 @@
 /** All that is known of one span. Its attributes are fetched when it is chosen, not with the trace. */
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import { Fragment, type ReactNode } from 'react'
+import { Fragment, useState, type ReactNode } from 'react'
 import { span as fetchSpan } from '../api/tracing'
 import type { Hit, SpanEvent } from '../api/types'
 import { tt } from '../i18n/tracing'
@@ -22,6 +22,12 @@ import { marksOf } from './Waterfall'
 
 const KINDS = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer']
 const STATUSES = ['unset', 'ok', 'error']
+
+/** Shown at once; a span with hundreds of attributes must not make every step through the spans slow. */
+const FIELDS = 20
+const FIELDS_MAX = 1000
+const EVENTS = 10
+const EVENTS_MAX = 200
 
 /** How far before and after the trace others with the same value are looked for. */
 const AROUND_NS = 30n * 60n * NS_PER_SECOND
@@ -56,7 +62,7 @@ export function SpanPanel(props: Props) {
       {at === undefined ? <p className="drawer-note">{tt.span.notHere}</p> : (
         <div className="drawer-body">
           <Facts {...props} at={at} hit={found.data} />
-          {found.error ? <p className="drawer-note" role="alert">{found.error.message}</p> : found.data ? <Details hit={found.data} trace={trace} at={at} /> : <p className="drawer-note">{tt.logs.loading}</p>}
+          {found.error ? <p className="drawer-note" role="alert">{found.error.message}</p> : found.data ? <Details key={spanId} hit={found.data} trace={trace} at={at} /> : <p className="drawer-note">{tt.logs.loading}</p>}
         </div>
       )}
     </aside>
@@ -105,7 +111,7 @@ function Details({ hit, trace, at }: { hit: Hit; trace: Trace; at: number }) {
       {(hit.events?.length ?? 0) > 0 && (
         <section className="span-section" aria-label={tt.span.events}>
           <h3>{tt.span.events}</h3>
-          <ol className="span-events">{hit.events!.map((event, index) => <EventView key={index} event={event} started={started} />)}</ol>
+          <Events events={hit.events!} started={started} />
         </section>
       )}
       {(hit.links?.length ?? 0) > 0 && (
@@ -128,25 +134,35 @@ function Details({ hit, trace, at }: { hit: Hit; trace: Trace; at: number }) {
 }
 
 function Section({ title, fields, around, prefix = '' }: { title: string; fields: FieldValue[]; around: TimeRange; prefix?: string }) {
+  const [whole, setWhole] = useState(false)
   if (fields.length === 0) return null
   return (
     <section className="span-section" aria-label={title}>
       <h3>{title}</h3>
       <dl className="fields">
-        {fields.map((field) => (
+        {fields.slice(0, whole ? FIELDS_MAX : FIELDS).map((field) => (
           <div key={field.name} className="field">
             <dt title={field.name}>{field.name}</dt>
-            <dd>
-              <div className="field-value">
-                {field.filter
-                  ? <Link to="/traces" search={{ q: queryFor(prefix + field.name, field.text), ...around }} className="value-link" title={tt.span.search(field.name)}>{field.text === '' ? '""' : field.text}</Link>
-                  : field.text}
-              </div>
+            <dd className="field-value">
+              {field.filter
+                ? <Link to="/traces" search={{ q: queryFor(prefix + field.name, field.text), ...around }} className="value-link" title={tt.span.search(field.name)}>{field.text === '' ? '""' : field.text}</Link>
+                : field.text}
             </dd>
           </div>
         ))}
       </dl>
+      {!whole && fields.length > FIELDS && <button type="button" className="link" onClick={() => setWhole(true)}>{tt.span.all(fields.length)}</button>}
     </section>
+  )
+}
+
+function Events({ events, started }: { events: SpanEvent[]; started: bigint }) {
+  const [whole, setWhole] = useState(false)
+  return (
+    <>
+      <ol className="span-events">{events.slice(0, whole ? EVENTS_MAX : EVENTS).map((event, index) => <EventView key={index} event={event} started={started} />)}</ol>
+      {!whole && events.length > EVENTS && <button type="button" className="link" onClick={() => setWhole(true)}>{tt.span.all(events.length)}</button>}
+    </>
   )
 }
 

@@ -32,7 +32,7 @@ export function TracePage() {
   const { id } = route.useParams()
   const address = route.useSearch()
   const navigate = useNavigate()
-  const found = useQuery({ queryKey: ['trace', id], queryFn: ({ signal }) => fetchTrace(id, signal), staleTime: 60_000, gcTime: 60_000 })
+  const found = useQuery({ queryKey: ['trace', id], queryFn: ({ signal }) => fetchTrace(id, signal), staleTime: 60_000, gcTime: 60_000, structuralSharing: false })
   const trace = useMemo(() => found.data && treeOf(found.data), [found.data])
   const colours = useMemo(() => coloursOf(trace?.services ?? []), [trace])
   // Kept here, so that a look at the logs does not unfold everything; another answer has other spans.

@@ -123,7 +123,7 @@ const SpanRow = memo(function SpanRow({ trace, at, top, colour, folded, view, ac
       onDoubleClick={() => !leaf && onFold(at, !folded)}
     >
       <div className="span-name" style={{ paddingLeft: indent + 22, backgroundSize: `${indent + 8}px 100%` }}>
-        {!leaf && <i className={folded ? 'twist folded' : 'twist'} data-testid="twist" style={{ left: indent + 5 }} aria-hidden="true" onClick={toggle} />}
+        {!leaf && <i className={folded ? 'twist folded' : 'twist'} data-testid="twist" style={{ left: indent + 5 }} title={tt.trace.foldHint} aria-hidden="true" onClick={toggle} />}
         <span className="span-title" style={{ '--dot': paint } as CSSProperties}>
           {depth > INDENT_MAX && <em>{depth}</em>}
           {failed && <b className="bad" aria-label={tt.trace.errors}>!</b>}
