@@ -101,6 +101,7 @@ service:
     minimap: (from: string, to: string) => `Overview of the trace; shown is ${from} to ${to}. Drag to zoom.`,
     below: (count: number) => `${n(count)} below`,
     colSpan: 'Service and operation',
+    divider: 'Width of the names',
   },
   span: {
     title: 'Span details',

@@ -10,7 +10,7 @@ export interface RowWindow {
   first: number
   /** Exclusive. */
   last: number
-  /** Scrolls as little as is needed to show a row. */
+  /** Scrolls as little as is needed to show a row; one that is far away is put in the middle. */
   show: (index: number) => void
 }
 
@@ -46,7 +46,9 @@ export function useWindow(scroller: RefObject<HTMLElement | null>, count: number
       const top = index * rowHeight
       // A row above or below stays in sight, so that one sees where one goes.
       const margin = Math.min(rowHeight, Math.max(0, element.clientHeight / 2 - rowHeight))
-      if (top < element.scrollTop + margin) element.scrollTop = top - margin
+      const far = top < element.scrollTop - 2 * rowHeight || top > element.scrollTop + element.clientHeight + rowHeight
+      if (far) element.scrollTop = top - (element.clientHeight - rowHeight) / 2
+      else if (top < element.scrollTop + margin) element.scrollTop = top - margin
       else if (top + rowHeight > element.scrollTop + element.clientHeight - margin) element.scrollTop = top + rowHeight - element.clientHeight + margin
     },
     [scroller, rowHeight],

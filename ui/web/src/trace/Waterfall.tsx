@@ -12,6 +12,7 @@ import { formatDuration, formatTick } from '../traces/duration'
 import { pan, ticks, zoom, type View } from './axis'
 import { barOf, gradientOf, type Bar } from './bar'
 import type { CriticalPath } from './critical'
+import { Divider, useNames } from './Divider'
 import { EARLY, LOOP, ORPHAN, STATUS_ERROR, type Trace } from './tree'
 import { positionOf } from './visible'
 
@@ -37,6 +38,7 @@ interface Props {
 
 export function Waterfall({ trace, colours, shown, collapsed, view, active, chosen, matches, path, onChoose, onFold, onView }: Props) {
   const scroller = useRef<HTMLDivElement>(null)
+  const [names, setNames] = useNames()
   const { first, last, show } = useWindow(scroller, shown.length, ROW_HEIGHT, 3)
   const { position, found } = positionOf(shown, active)
   useEffect(() => {
@@ -47,8 +49,9 @@ export function Waterfall({ trace, colours, shown, collapsed, view, active, chos
   const pool = 2 ** Math.ceil(Math.log2(Math.max(1, last - first)))
   const items = Array.from(shown.subarray(first, last))
   return (
-    <div className={path ? 'waterfall with-path' : 'waterfall'}>
+    <div className={path ? 'waterfall with-path' : 'waterfall'} style={names === undefined ? undefined : ({ '--names': `${names}%` } as CSSProperties)}>
       <Axis view={view} duration={trace.duration} onView={onView} />
+      <Divider share={names} onShare={setNames} />
       <div ref={scroller} className="waterfall-scroll" tabIndex={0} role="tree" aria-label={tt.trace.tree} data-testid="waterfall" aria-activedescendant={found && position >= first && position < last ? `span-${active}` : undefined}>
         <div className="rows-space" style={{ height: shown.length * ROW_HEIGHT }} role="presentation">
           {items.map((at, offset) => (
