@@ -4,7 +4,9 @@
 //! turns, [`line`] cuts lines, [`ship`] hands them to the queue, [`checkpoint`] remembers what the
 //! queue has acked. The tailed file is the agent's buffer: when the queue is slow, reading stops.
 //!
-//! The whole of it is one state machine on one thread ([`tail::Tailer`]), driven by
+//! [`receive`] is another way in: what senders of OpenTelemetry's protocol push goes into the queue too.
+//!
+//! The whole of the tailing is one state machine on one thread ([`tail::Tailer`]), driven by
 //! `turn(now_ms)`: time, chance, the disk under the journal and the queue are arguments, which is
 //! what lets the interpreter test crash it anywhere.
 

@@ -72,5 +72,7 @@ pub(crate) const TOPICS_RETRY: Duration = Duration::from_millis(500);
 pub(crate) const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// How long a stop waits for requests under way: longer than [`PATIENCE`], shorter than the 15 s of the binary.
 pub(crate) const STOP_WAIT: Duration = Duration::from_secs(12);
+/// One line about a queue that does not take requests per this long.
+pub(crate) const COMPLAINTS: Duration = Duration::from_secs(10);
 /// Producers that were given up and wait for their last user.
 pub(crate) const RETIRED_MAX: usize = 2;

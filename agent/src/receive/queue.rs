@@ -5,7 +5,7 @@
 //! waits for it any more; what of it had arrived is there twice after the sender's retry.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use logboom_client::{ClientConfig, Error, Producer};
 use tokio::sync::mpsc;
@@ -22,6 +22,8 @@ pub(crate) struct Queue {
     patience: Duration,
     current: Mutex<Current>,
     retired: mpsc::Sender<Producer>,
+    /// When the last line about it was written: senders repeat, the log must not.
+    complained: Mutex<Option<Instant>>,
 }
 
 #[derive(Clone)]
@@ -47,6 +49,7 @@ impl Queue {
                 number: 0,
             }),
             retired,
+            complained: Mutex::new(None),
         };
         Ok((queue, see_off(leaving, patience, stop)))
     }
@@ -54,6 +57,16 @@ impl Queue {
     fn current(&self) -> Current {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         current.clone()
+    }
+
+    fn complain(&self, error: Unstored) -> Unstored {
+        let complained = self.complained.lock();
+        let mut complained = complained.unwrap_or_else(PoisonError::into_inner);
+        if complained.is_none_or(|at| at.elapsed() >= limits::COMPLAINTS) {
+            *complained = Some(Instant::now());
+            warn!(%error, "the queue does not take requests of OTLP senders; they are told to send again");
+        }
+        error
     }
 
     /// Puts a new producer in the place of number `number`, unless somebody else did.
@@ -82,15 +95,16 @@ impl Store for Queue {
         match tokio::time::timeout(self.patience, send(&producer, parcels)).await {
             Ok(Ok(refused)) => Ok(refused),
             Ok(Err(error)) => {
-                warn!(%error, "the queue did not take a request; its sender is told to send it again");
-                self.retire(number);
-                Err(error.into())
+                // A producer survives a refusal: the next record may be taken.
+                if !matches!(error, Error::Refused { .. }) {
+                    self.retire(number);
+                }
+                Err(self.complain(error.into()))
             }
             Err(_) => {
                 self.retire(number);
-                Err(Unstored::Late {
-                    patience: self.patience,
-                })
+                let patience = self.patience;
+                Err(self.complain(Unstored::Late { patience }))
             }
         }
     }
@@ -155,5 +169,36 @@ async fn see_off(
         if let Err(error) = dropped.await {
             warn!(%error, "a retired producer did not end well");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_producer_with_late_records_is_retired_once() {
+        let config = ClientConfig {
+            // Nobody listens there.
+            bootstrap: "127.0.0.1:1".into(),
+            client_id: "test".into(),
+        };
+        let stop = CancellationToken::new();
+        let patience = Duration::from_millis(50);
+        let (queue, leaving) = Queue::new(&config, patience, stop.clone()).unwrap();
+        let leaving = tokio::spawn(leaving);
+        let parcels = [Parcel {
+            topic: "otlp_spans".into(),
+            partition: 0,
+            value: "a".into(),
+        }];
+        let (one, two) = tokio::join!(queue.store(&parcels), queue.store(&parcels));
+        for outcome in [one, two] {
+            assert!(matches!(outcome, Err(Unstored::Late { .. })), "{outcome:?}");
+        }
+        assert_eq!(queue.current().number, 1);
+        assert_eq!(queue.current().producer.in_flight(), 0);
+        stop.cancel();
+        leaving.await.unwrap();
     }
 }

@@ -67,9 +67,6 @@ pub enum Refusal {
 
     #[error("not everything could be stored: {0}; send the whole request again")]
     Unstored(#[from] Unstored),
-
-    #[error("the receiver is stopping: try again")]
-    Stopping,
 }
 
 impl Refusal {
@@ -89,9 +86,7 @@ impl Refusal {
             Refusal::MediaType { .. } | Refusal::Encoding { .. } => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
-            Refusal::Busy { .. } | Refusal::Unstored(_) | Refusal::Stopping => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Refusal::Busy { .. } | Refusal::Unstored(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -112,14 +107,14 @@ impl Refusal {
                 Code::Unimplemented
             }
             Refusal::Slow { .. } => Code::DeadlineExceeded,
-            Refusal::Busy { .. } | Refusal::Unstored(_) | Refusal::Stopping => Code::Unavailable,
+            Refusal::Busy { .. } | Refusal::Unstored(_) => Code::Unavailable,
         }
     }
 
     /// How long the sender shall wait before it sends the same again; `None` when that cannot help.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Refusal::Busy { .. } | Refusal::Stopping => Some(limits::RETRY_BUSY),
+            Refusal::Busy { .. } => Some(limits::RETRY_BUSY),
             Refusal::Unstored(_) => Some(limits::RETRY_UNSTORED),
             _ => None,
         }
@@ -141,7 +136,6 @@ impl Refusal {
             Refusal::MediaType { .. } | Refusal::Encoding { .. } => "media_type",
             Refusal::Busy { .. } => "busy",
             Refusal::Unstored(_) => "unstored",
-            Refusal::Stopping => "stopping",
         }
     }
 }
