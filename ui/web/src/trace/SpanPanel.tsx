@@ -93,7 +93,7 @@ function Facts({ trace, at, spanId, colours, zone, path, go, onGoTo, onZoom, hit
       <dl className="span-facts">{rows.map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{value}</dd></div>)}</dl>
       <div className="drawer-actions">
         <button type="button" className="button small" title={`${tt.span.zoom} (z)`} onClick={() => onZoom(at)}>{tt.span.zoom}</button>
-        <button type="button" className="button small" onClick={() => go({ tab: 'logs', only: 'span' })}>{tt.span.logs}</button>
+        <button type="button" className="button small" onClick={() => go({ tab: 'logs', only: 'span', span: spanId })}>{tt.span.logs}</button>
         <CopyButton label={tt.trace.copyLink} icon={<LinkIcon />} text={() => `${location.origin}/traces/${trace.id}?span=${spanId}`} />
       </div>
     </>

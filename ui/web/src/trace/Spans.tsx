@@ -14,7 +14,10 @@ import { Toolbar } from './Toolbar'
 import type { Go, SetCollapsed } from './TracePage'
 import { STATUS_ERROR, type Trace } from './tree'
 import { collapseTo, fold, longerThan, nextWhere, positionOf, reveal, visibleSpans } from './visible'
+import { useSettled } from './useSettled'
 import { Waterfall } from './Waterfall'
+
+const same = (text: string | undefined): string | undefined => text
 
 interface Props {
   trace: Trace
@@ -26,14 +29,21 @@ interface Props {
 }
 
 export function Spans({ trace, colours, collapsed, setCollapsed, address, go }: Props) {
-  const chosen = address.span === undefined ? undefined : trace.at.get(address.span)
+  const [chosenId, setChosenId] = useSettled(address.span, same, same, (span) => go({ span }))
+  const chosen = chosenId === undefined ? undefined : trace.at.get(chosenId)
   const [active, setActive] = useState(chosen ?? 0)
   useEffect(() => {
     // A link to a span shows it, whatever is folded; later, folding it away is somebody's wish.
-    if (chosen !== undefined) setCollapsed((before) => reveal(trace, before, chosen))
-  }, [])
-  // The address follows when a movement has come to rest; the picture must not wait for it.
-  const [view, setView] = useState<View>(() => clamp(readView(address.view) ?? { from: 0, to: trace.duration }, trace.duration))
+    if (chosen === undefined) return
+    setCollapsed((before) => reveal(trace, before, chosen))
+    setActive(chosen)
+  }, [chosen])
+  const [view, look] = useSettled<View>(
+    address.view,
+    (text) => clamp(readView(text) ?? { from: 0, to: trace.duration }, trace.duration),
+    (view) => viewText(view, trace.duration),
+    (view) => go({ view }),
+  )
   const find = useRef<HTMLInputElement>(null)
 
   const min = readDuration(address.min ?? '')
@@ -42,40 +52,31 @@ export function Spans({ trace, colours, collapsed, setCollapsed, address, go }: 
   const matches = useMemo(() => findSpans(trace, address.find ?? ''), [trace, address.find])
   const path = useMemo(() => (address.path ? criticalPath(trace) : undefined), [trace, address.path])
 
-  const settle = useRef<ReturnType<typeof setTimeout>>(undefined)
-  const look = useCallback(
-    (next: View) => {
-      setView(next)
-      clearTimeout(settle.current)
-      settle.current = setTimeout(() => go({ view: viewText(next, trace.duration) }), 250)
-    },
-    [go, trace],
-  )
   const choose = useCallback(
     (at: number) => {
       setActive(at)
-      go({ span: trace.ids[at] })
+      setChosenId(trace.ids[at])
     },
-    [go, trace],
+    [setChosenId, trace],
   )
-  const close = () => go({ span: undefined })
+  const close = () => setChosenId(undefined)
   /** To a span wherever it is: unfolded, let through the filter, and followed by open details. */
   const goTo = useCallback(
     (at: number) => {
       setCollapsed((before) => reveal(trace, before, at))
       setActive(at)
       if (filtered?.keep[at] === 0) go({ min: undefined })
-      if (chosen !== undefined) go({ span: trace.ids[at] })
+      if (chosen !== undefined) setChosenId(trace.ids[at])
       if (trace.start[at]! > view.to || trace.start[at]! + trace.length[at]! < view.from) look(clamp({ from: 0, to: trace.duration }, trace.duration))
     },
-    [trace, filtered, chosen, go, setCollapsed, view, look],
+    [trace, filtered, chosen, go, setChosenId, setCollapsed, view, look],
   )
   const step = (direction: 1 | -1) => {
     const { position, found } = positionOf(shown, active)
     const to = shown[Math.max(0, Math.min(shown.length - 1, found ? position + direction : direction === 1 ? position : position - 1))]
     if (to === undefined) return
     setActive(to)
-    if (chosen !== undefined) go({ span: trace.ids[to] })
+    if (chosen !== undefined) setChosenId(trace.ids[to])
   }
   const error = (direction: 1 | -1) => {
     const to = nextWhere(trace.count, active, direction, (at) => trace.status[at] === STATUS_ERROR)
@@ -163,7 +164,7 @@ export function Spans({ trace, colours, collapsed, setCollapsed, address, go }: 
         onWhole={whole}
       />
       <Minimap trace={trace} colours={colours} view={view} onView={look} />
-      <div className={address.span === undefined ? 'split closed' : 'split'}>
+      <div className={chosenId === undefined ? 'split closed' : 'split'}>
         <Waterfall
           trace={trace}
           colours={colours}
@@ -178,8 +179,8 @@ export function Spans({ trace, colours, collapsed, setCollapsed, address, go }: 
           onFold={setFolded}
           onView={look}
         />
-        {address.span !== undefined && (
-          <SpanPanel trace={trace} spanId={address.span} at={chosen} colours={colours} zone={zoneOf(address)} path={path} go={go} onClose={close} onStep={step} onGoTo={goTo} onZoom={zoomTo} />
+        {chosenId !== undefined && (
+          <SpanPanel trace={trace} spanId={chosenId} at={chosen} colours={colours} zone={zoneOf(address)} path={path} go={go} onClose={close} onStep={step} onGoTo={goTo} onZoom={zoomTo} />
         )}
       </div>
     </>
