@@ -7,13 +7,13 @@ import { alerts, history, receivers, rules } from '../api/client'
 import type { Alert, HistoryEntry, Rule } from '../api/types'
 import { formatAge, formatCount, t } from '../i18n'
 import type { AlertsTab } from '../router'
-import { readAddress } from '../search/address'
+import { readAddress, type SearchAddress } from '../search/address'
 import { Empty } from '../shell/Empty'
 import { Failure } from '../shell/Failure'
-import { SearchIcon } from '../shell/icons'
+import { SearchIcon, TraceIcon } from '../shell/icons'
 import { fromRfc3339, toMillis } from '../time/instant'
 import { formatTime, LOCAL } from '../time/zone'
-import { queryOf, searchFor } from './link'
+import { isOfSpans, queryOf, searchFor } from './link'
 
 const route = getRouteApi('/alerts')
 const EVERY_MS = 3000
@@ -100,7 +100,7 @@ function Rules({ rules }: { rules: Rule[] }) {
           <td><Labels labels={rule.labels} /></td>
           <td>{rule.receivers?.join(', ') ?? '*'}</td>
           <td className="mono faint">{rule.file.split('/').at(-1)}:{rule.line}</td>
-          <td className="end"><Link to="/search" search={readAddress({ q: queryOf(rule), from: '24h' })} className="button small"><SearchIcon />{t.alerts.openSearch}</Link></td>
+          <td className="end"><Behind rule={rule} search={readAddress({ q: queryOf(rule), from: '24h' })} /></td>
         </tr>
       ))}
     </Table>
@@ -191,10 +191,14 @@ function When({ time }: { time: string }) {
 }
 
 function ShowLines({ rule, labels, starts, until }: { rule: Rule | undefined; labels: Record<string, string>; starts: string; until: string }) {
-  return (
-    <Link to="/search" search={readAddress({ ...searchFor(rule, { labels, starts_at: starts, until }) })} className="button small">
-      <SearchIcon />
-      {t.alerts.openSearch}
-    </Link>
+  return <Behind rule={rule} search={readAddress({ ...searchFor(rule, { labels, starts_at: starts, until }) })} />
+}
+
+/** To the lines, or the traces, that a rule is about. */
+function Behind({ rule, search }: { rule: Rule | undefined; search: SearchAddress }) {
+  return isOfSpans(rule) ? (
+    <Link to="/traces" search={search} className="button small"><TraceIcon />{t.alerts.openTraces}</Link>
+  ) : (
+    <Link to="/search" search={search} className="button small"><SearchIcon />{t.alerts.openSearch}</Link>
   )
 }

@@ -19,22 +19,29 @@ export function searchFor(rule: Rule | undefined, episode: Episode): { q: string
   const end = episode.until ? fromRfc3339(episode.until) : start
   const within = readSpan(rule?.within ?? '') ?? 60n * NS_PER_SECOND
   return {
-    q: rule ? [...conditions(rule), ...groups(rule, episode)].join(' ') : '*',
+    q: rule ? joined([...conditions(rule), ...groups(rule, episode)]) : '*',
     from: toRfc3339(start - within - AROUND),
     to: toRfc3339((end > start ? end : start) + AROUND),
   }
 }
 
+/** Spans are looked at as traces. */
+export const isOfSpans = (rule: Rule | undefined): boolean => rule?.index === 'spans'
+
 /** The condition alone, for a rule that has not fired. */
-export const queryOf = (rule: Rule): string => conditions(rule).join(' ') || '*'
+export const queryOf = (rule: Rule): string => joined(conditions(rule))
 
 function conditions(rule: Rule): string[] {
   const parts: string[] = []
-  // Brackets only where juxtaposition would bind tighter than what is inside.
-  if (rule.query) parts.push(/\bOR\b/.test(rule.query) && rule.regex ? `(${rule.query})` : rule.query)
+  // The pages of lines and of traces each have their index; any other must be named.
+  if (rule.index && rule.index !== 'logs' && !isOfSpans(rule)) parts.push(clauseText('index', rule.index))
+  if (rule.query) parts.push(rule.query)
   if (rule.regex) parts.push(`/${rule.regex.replace(/\\\/|\//g, '\\/')}/`)
   return parts
 }
+
+/** Brackets only where juxtaposition would bind tighter than what is inside. */
+const joined = (parts: string[]): string => (parts.length === 1 ? parts[0]! : parts.map((part) => (/\bOR\b/.test(part) && !part.startsWith('/') ? `(${part})` : part)).join(' ') || '*')
 
 const groups = (rule: Rule, episode: Episode): string[] =>
   rule.group_by.filter((name) => episode.labels[name] !== undefined).map((name) => clauseText(name, episode.labels[name]!))

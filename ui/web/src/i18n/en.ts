@@ -154,6 +154,7 @@ export const en = {
     attempts: (count: number) => (count === 1 ? '1 try' : `${count} tries`),
     nobody: 'nobody is told',
     openSearch: 'Show lines',
+    openTraces: 'Show traces',
     quiet: 'All quiet',
     quietHint: 'No rule is pending or firing.',
     noRules: 'No rules yet',
