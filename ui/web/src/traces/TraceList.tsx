@@ -26,7 +26,7 @@ interface Props {
 
 export function TraceList({ traces, zone, bounds, active, onActive, onOpen }: Props) {
   const scroller = useRef<HTMLDivElement>(null)
-  const { first, last, show } = useWindow(scroller, traces.length, ROW_HEIGHT)
+  const { first, last, show } = useWindow(scroller, traces.length, ROW_HEIGHT, 2)
   const colours = useMemo(() => coloursOf(traces.flatMap((trace) => trace.services.map((service) => service.name))), [traces])
   const longest = useMemo(() => traces.reduce((most, trace) => Math.max(most, trace.duration_ns), 1), [traces])
   const at = traces.findIndex((trace) => trace.trace_id === active)
