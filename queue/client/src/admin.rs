@@ -13,7 +13,7 @@ use crate::config::ClientConfig;
 use crate::consumer::{Assignment, partition_list};
 use crate::context::Context;
 use crate::error::Error;
-use crate::limits::REQUEST_TIMEOUT;
+use crate::limits::{self, REQUEST_TIMEOUT};
 
 /// Administers the queue. Cheap to clone.
 #[derive(Clone)]
@@ -160,8 +160,8 @@ impl Shared {
             return Ok(Arc::clone(known));
         }
         let context = Context::new(&self.config.bootstrap);
-        let made: Arc<BaseConsumer<Context>> =
-            Arc::new(self.config.consumer(group).create_with_context(context)?);
+        let settings = self.config.consumer(group, limits::PREFETCH_BYTES);
+        let made: Arc<BaseConsumer<Context>> = Arc::new(settings.create_with_context(context)?);
         committers.insert(group.to_owned(), Arc::clone(&made));
         Ok(made)
     }

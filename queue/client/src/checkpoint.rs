@@ -49,7 +49,9 @@ pub fn record_crc(record: &Record) -> u32 {
 }
 
 /// Says where to go on in `topic`/`partition`. One try: the caller repeats while the error
-/// [`Error::is_retriable`]. `agent_topics` must be those of the consumer that made the checkpoint.
+/// [`Error::is_retriable`]. `agent_topics` must be those of the consumer that made the checkpoint; how
+/// values are encoded does not matter here. The incarnation is one that this partition never had: who gives ids to
+/// events of several topics sees to it that they differ.
 pub async fn resume(
     config: &ClientConfig,
     agent_topics: &[String],
@@ -116,7 +118,6 @@ pub async fn resume(
         log_start = low,
         log_end = high,
         next_offset,
-        incarnation = checkpoint.incarnation,
         deleted_unread = (low - stored.next_offset).max(0),
         "the log of `{topic}`/{partition} is not the one this checkpoint was taken from: going on from \
          offset {next_offset} as a new incarnation; records of agents are not doubled, others may be"

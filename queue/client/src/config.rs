@@ -59,7 +59,7 @@ impl ClientConfig {
     }
 
     /// A consumer that is told where to read and never moves by itself.
-    pub(crate) fn consumer(&self, group: &str) -> Settings {
+    pub(crate) fn consumer(&self, group: &str, prefetch_bytes: usize) -> Settings {
         let mut settings = self.base();
         settings
             // librdkafka wants a group even for assign(); nothing is ever committed under it.
@@ -71,7 +71,7 @@ impl ClientConfig {
             .set("queued.min.messages", limits::PREFETCH_RECORDS.to_string())
             .set(
                 "queued.max.messages.kbytes",
-                (limits::PREFETCH_BYTES / 1024).to_string(),
+                (prefetch_bytes / 1024).to_string(),
             )
             .set(
                 "fetch.message.max.bytes",
@@ -79,7 +79,7 @@ impl ClientConfig {
             )
             .set(
                 "fetch.max.bytes",
-                (limits::PREFETCH_BYTES / 2)
+                (prefetch_bytes / 2)
                     .max(limits::RECORD_BYTES_MAX + 65_536)
                     .to_string(),
             )

@@ -23,7 +23,7 @@ use tracing::{debug, warn};
 use crate::config::ClientConfig;
 use crate::context::Context;
 use crate::error::{Error, passes_by_itself};
-use crate::metrics;
+use crate::{limits, metrics};
 
 /// One partition and the offset to read next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +45,18 @@ impl Consumer {
     /// `agent_topics` are those whose `lb.*` headers are believed. Must be called inside a tokio
     /// runtime.
     pub fn new(config: &ClientConfig, agent_topics: &[String]) -> Result<Consumer, Error> {
+        Consumer::bounded(config, agent_topics, limits::PREFETCH_BYTES)
+    }
+
+    /// As [`Consumer::new`], with less memory for what is fetched ahead where many consumers share a process. It is
+    /// passed by what one fetch brings.
+    pub fn bounded(
+        config: &ClientConfig,
+        agent_topics: &[String],
+        prefetch_bytes: usize,
+    ) -> Result<Consumer, Error> {
         let inner = config
-            .consumer(&config.client_id)
+            .consumer(&config.client_id, prefetch_bytes)
             .create_with_context(Context::new(&config.bootstrap))
             .map_err(|source| Error::Create {
                 bootstrap: config.bootstrap.clone(),
