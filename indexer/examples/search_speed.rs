@@ -70,6 +70,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
 
     let snapshot = Snapshot {
+        kind: Kind::Logs,
         splits: Vec::new(),
         hot,
         complete: true,
@@ -98,11 +99,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             histogram,
             ..SearchRequest::default()
         };
+        let query = logboom_query::parse(q)?;
         let mut times = Vec::new();
         let mut total = None;
         for _ in 0..5 {
             let begun = Instant::now();
-            total = execute(&snapshot, &request, Budget::within(Duration::from_secs(60)))?.total;
+            let budget = Budget::within(Duration::from_secs(60));
+            total = execute(&snapshot, &query, &request, budget)?.total;
             times.push(begun.elapsed());
         }
         times.sort();

@@ -1,7 +1,8 @@
 //! From records to hot segments: the seam between consuming and publishing. No I/O, no clock.
 //!
 //! Invariants:
-//! - A record is admitted once (position and marks) and then is in exactly one hot index.
+//! - A record is admitted once (position and marks) and then is in exactly one hot index: all of its events,
+//!   for nothing is refreshed or sealed between two of them.
 //! - `seal` takes the hot records together with the positions and marks that stand right after
 //!   them: what is published is exactly what the checkpoints say.
 //!
@@ -20,7 +21,7 @@ use tantivy::Searcher;
 
 use crate::{
     error::Error,
-    hot::{Extent, Hot, Indexed, Mould, parse},
+    hot::{Extent, Hot, Indexed, Mould, events},
     limits,
     position::{Admission, Position},
     tables::Progress,
@@ -56,6 +57,7 @@ impl Part {
 /// What happened to records, for status and metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
+    /// Events; of the rest, `duplicates` and `passed` are records.
     pub(crate) indexed: u64,
     pub(crate) bytes: u64,
     pub(crate) duplicates: u64,
@@ -79,6 +81,10 @@ impl Counts {
 
 pub(crate) struct Builder {
     mould: Mould,
+    /// Bytes of records, and the memory that what they became may take, until no more are added.
+    raw_bytes_max: u64,
+    ram_bytes_max: u64,
+    segment_ram_max: usize,
     positions: HashMap<(Arc<str>, i32), Position>,
     day: i64,
     on_time: Option<Hot>,
@@ -87,9 +93,15 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    pub(crate) fn new(mould: Mould) -> Builder {
+    pub(crate) fn new(mould: Mould, raw_bytes_max: u64) -> Builder {
+        let segment = usize::try_from(raw_bytes_max / 4).unwrap_or(usize::MAX);
         Builder {
             mould,
+            raw_bytes_max,
+            ram_bytes_max: (raw_bytes_max / 2)
+                .clamp(limits::HOT_RAM_BYTES_MIN, limits::HOT_RAM_BYTES_MAX),
+            segment_ram_max: segment
+                .clamp(limits::SEGMENT_RAM_BYTES_MIN, limits::SEGMENT_RAM_BYTES_MAX),
             positions: HashMap::new(),
             day: 0,
             on_time: None,
@@ -120,7 +132,7 @@ impl Builder {
         self.positions.iter()
     }
 
-    /// Takes records in their queue order at the time `now_ms`; `seen` hears of each one that was indexed.
+    /// Takes records in their queue order at the time `now_ms`; `seen` hears of each event.
     pub(crate) fn add(
         &mut self,
         records: Vec<Record>,
@@ -144,19 +156,21 @@ impl Builder {
                     continue;
                 }
             };
-            let id = EventId {
+            let mut id = EventId {
                 incarnation,
                 partition: record.partition,
                 offset: record.offset,
                 index: 0,
             };
-            let event = parse(&record);
-            seen(&record, &event, id);
             let arrival_ms = match record.origin {
                 Some(_) => record.timestamp_ms,
                 None => now_ms,
             };
-            self.index(record, &event, id, arrival_ms)?;
+            for (record, event) in events(record) {
+                seen(&record, &event, id);
+                self.index(record, &event, id, arrival_ms)?;
+                id.index += 1;
+            }
         }
         Ok(())
     }
@@ -190,7 +204,8 @@ impl Builder {
         self.counts.indexed += 1;
         self.counts.bytes += bytes;
         self.counts.parse_failed += u64::from(event.parse_failed);
-        if hot.open_ram_bytes() >= limits::SEGMENT_RAM_BYTES_MAX {
+        // Closes a segment; searches hear of it with the rest of the batch.
+        if hot.open_ram_bytes() >= self.segment_ram_max {
             hot.refresh()?;
         }
         Ok(())
@@ -216,10 +231,10 @@ impl Builder {
     }
 
     /// Whether no more records may be added before a seal.
-    pub(crate) fn is_full(&self, raw_bytes_max: u64) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         let ram_bytes: u64 = self.hots().map(Hot::ram_bytes).sum();
-        self.raw_bytes() >= raw_bytes_max
-            || ram_bytes >= limits::HOT_RAM_BYTES_MAX
+        self.raw_bytes() >= self.raw_bytes_max
+            || ram_bytes >= self.ram_bytes_max
             || self.docs() >= limits::HOT_DOCS_MAX
     }
 
@@ -266,12 +281,11 @@ mod tests {
     use crate::{
         hot,
         kind::Kind,
-        schema::Schema,
         tests::machine::{Machine, NOON_MS},
     };
 
     fn builder(topic: &Arc<str>, mould: Mould) -> Builder {
-        let mut builder = Builder::new(mould);
+        let mut builder = Builder::new(mould, 64 << 20);
         let checkpoint = Checkpoint {
             incarnation: 3,
             next_offset: 0,
@@ -295,7 +309,7 @@ mod tests {
         [0, 1, 1, 2]
             .into_iter()
             .for_each(|number| machine.append(0, 1, number, NOON_MS));
-        let mut builder = builder(&machine.topic, Mould::new(Schema::of(Kind::Logs)));
+        let mut builder = builder(&machine.topic, Mould::new(Kind::Logs));
         let log = &machine.log[0];
         let counts = add(&mut builder, &log[..3]);
         assert_eq!(
@@ -323,7 +337,7 @@ mod tests {
     fn ids_carry_the_incarnation_of_their_time() {
         let mut machine = Machine::new(1);
         (0..2).for_each(|number| machine.append(0, 1, number, NOON_MS));
-        let mut builder = builder(&machine.topic, Mould::new(Schema::of(Kind::Logs)));
+        let mut builder = builder(&machine.topic, Mould::new(Kind::Logs));
         let mut ids = Vec::new();
         builder
             .add(machine.log[0][..1].to_vec(), NOON_MS, |_, _, id| {
@@ -353,7 +367,7 @@ mod tests {
 
     #[test]
     fn a_record_that_cannot_be_indexed_harms_no_other() {
-        let mut mould = Mould::new(Schema::of(Kind::Logs));
+        let mut mould = Mould::new(Kind::Logs);
         mould.document = |schema, record, event, id| {
             assert!(!record.value.starts_with(b"panics"), "a record that panics");
             assert!(
@@ -385,10 +399,10 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_by_bytes_of_lines_and_by_what_they_become() {
-        let mut builder = builder(&Arc::from("logs"), Mould::new(Schema::of(Kind::Logs)));
+        let mut builder = builder(&Arc::from("logs"), Mould::new(Kind::Logs));
         let mut machine = Machine::new(1);
         let mut random = 1_u64;
-        while !builder.is_full(64 << 20) {
+        while !builder.is_full() {
             // All words distinct: the worst that can be indexed.
             let line: String = (0..40_000)
                 .map(|_| {

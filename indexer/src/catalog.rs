@@ -16,7 +16,7 @@ use std::{
 use tantivy::Searcher;
 use ulid::Ulid;
 
-use crate::tables::SplitMeta;
+use crate::{kind::Kind, tables::SplitMeta};
 
 /// A published split, open for searching.
 pub struct OpenSplit {
@@ -31,15 +31,17 @@ pub struct OpenSplit {
 /// One consistent view of everything that is indexed.
 #[derive(Clone, Default)]
 pub struct Snapshot {
+    /// What all of it is.
+    pub kind: Kind,
     pub splits: Vec<Arc<OpenSplit>>,
     pub hot: Vec<Searcher>,
     /// False while the indexer has not yet read what the queue held when it started.
     pub complete: bool,
 }
 
-/// The current snapshot and the few ways to change it.
-#[derive(Default)]
+/// The current snapshot of one index and the few ways to change it.
 pub(crate) struct Catalog {
+    kind: Kind,
     contents: Mutex<Contents>,
 }
 
@@ -56,6 +58,15 @@ struct Contents {
 }
 
 impl Catalog {
+    pub(crate) fn new(kind: Kind) -> Catalog {
+        let catalog = Catalog {
+            kind,
+            contents: Mutex::default(),
+        };
+        catalog.change(|_| {});
+        catalog
+    }
+
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.lock().snapshot)
     }
@@ -118,6 +129,7 @@ impl Catalog {
         let mut contents = self.lock();
         change(&mut contents);
         contents.snapshot = Arc::new(Snapshot {
+            kind: self.kind,
             splits: contents.splits.values().cloned().collect(),
             hot: contents
                 .sealed

@@ -1,4 +1,5 @@
-//! The indexing loop: queue → builder → catalog, and a publish now and then.
+//! The indexing loop of one index: queue → builder → catalog, and a publish now and then. Every index has its own,
+//! so that a flood of spans seals, or stops, no logs.
 //!
 //! One task owns the builder; its CPU work runs on a blocking thread, one step at a time. One publish is in
 //! flight at most; when the next hot index is full before that has ended, fetching stops.
@@ -7,7 +8,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use logboom_client::{Admin, Assignment, Consumer, resume};
+use logboom_client::{Admin, Assignment, Checkpoint, Consumer, resume};
 use logboom_metastore::Database;
 use tokio::{
     sync::watch,
@@ -18,9 +19,10 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use crate::{
     build::Builder,
     catalog::Catalog,
-    config::Config,
+    config::{Config, IndexConfig},
     error::Error,
     limits, metrics,
+    observe::Offsets,
     pipeline::Pipeline,
     position::Position,
     publish::{Publisher, now_ms},
@@ -30,7 +32,10 @@ use crate::{
 
 /// What the loop works with.
 pub(crate) struct Indexing {
-    pub(crate) config: Config,
+    pub(crate) config: Arc<Config>,
+    pub(crate) index: IndexConfig,
+    /// Its name.
+    pub(crate) name: Arc<str>,
     pub(crate) database: Database,
     pub(crate) epoch: i64,
     pub(crate) publisher: Publisher,
@@ -38,7 +43,7 @@ pub(crate) struct Indexing {
     pub(crate) tail: Arc<Tail>,
     pub(crate) pipeline: Arc<Pipeline>,
     /// Offsets to commit to the queue, for lag display and retention.
-    pub(crate) published: watch::Sender<Vec<Assignment>>,
+    pub(crate) published: watch::Sender<Offsets>,
 }
 
 /// The state of the loop.
@@ -65,7 +70,7 @@ impl Indexing {
     /// Runs until `stop`, then publishes what is quick to publish and leaves the rest to replay.
     pub(crate) async fn run(self, builder: Builder, stop: CancellationToken) -> Result<(), Error> {
         let admin = Admin::new(&self.config.queue)?;
-        let consumer = Consumer::new(&self.config.queue, &self.config.agent_topics)?;
+        let consumer = self.consumer()?;
         let now = Instant::now();
         let mut running = Running {
             parts: self,
@@ -85,15 +90,29 @@ impl Indexing {
         }
         running.finish(&stop).await
     }
+
+    fn consumer(&self) -> Result<Consumer, Error> {
+        let (queue, prefetch) = (&self.config.queue, self.index.prefetch_bytes());
+        let consumer = Consumer::bounded(queue, &self.index.agent_topics(), prefetch)?;
+        Ok(consumer.with_encodings(self.index.encodings()))
+    }
+
+    /// Whether ids of a topic's events may be in this index: its own topics', and those that no index has any more.
+    fn may_hold(&self, topic: &str) -> bool {
+        let of_another = |index: &&IndexConfig| {
+            *index.name != *self.name && index.topics.iter().any(|known| known.name == topic)
+        };
+        !self.config.indexes.iter().any(|index| of_another(&index))
+    }
 }
 
 impl Running {
     async fn index(&mut self, stop: &CancellationToken) -> Result<(), Error> {
         while !stop.is_cancelled() {
-            let is_full = self.builder().is_full(self.parts.config.hot_bytes_max);
+            let is_full = self.builder().is_full();
             let due_at = self
                 .unpublished_since
-                .map(|since| since + self.parts.config.hot_age_max);
+                .map(|since| since + self.parts.index.hot_age_max);
             if self.publishing.is_none()
                 && (is_full || due_at.is_some_and(|due_at| due_at <= Instant::now()))
             {
@@ -143,7 +162,7 @@ impl Running {
         })
         .await??;
         let counts = self.builder_mut().take_counts();
-        self.parts.pipeline.counted(counts);
+        self.parts.pipeline.counted(&self.parts.name, counts);
         Ok(())
     }
 
@@ -154,8 +173,9 @@ impl Running {
         self.parts.catalog.refresh(searchers);
         self.unrefreshed = false;
         self.refreshed_at = Instant::now();
-        ::metrics::histogram!(metrics::REFRESH_SECONDS).record(started.elapsed());
-        self.parts.pipeline.hot(self.builder());
+        let index = Arc::clone(&self.parts.name);
+        ::metrics::histogram!(metrics::REFRESH_SECONDS, "index" => index).record(started.elapsed());
+        self.parts.pipeline.hot(&self.parts.name, self.builder());
         self.note_caught_up();
         Ok(())
     }
@@ -173,7 +193,10 @@ impl Running {
         if self.targets.iter().all(reached) {
             self.is_caught_up = true;
             self.parts.catalog.caught_up();
-            tracing::info!("everything that the queue held at start is searchable");
+            tracing::info!(
+                index = &*self.parts.name,
+                "everything that the queue held at start is searchable"
+            );
         }
     }
 
@@ -181,11 +204,11 @@ impl Running {
     async fn seal(&mut self, stop: &CancellationToken) -> Result<(), Error> {
         debug_assert!(self.publishing.is_none(), "one publish at a time");
         self.refresh().await?;
-        self.parts.pipeline.gaps(self.builder());
+        self.parts.pipeline.gaps(&self.parts.name, self.builder());
         let sealed = self.builder_mut().seal(now_ms());
         self.unpublished_since = None;
         self.parts.catalog.seal();
-        self.parts.pipeline.hot(self.builder());
+        self.parts.pipeline.hot(&self.parts.name, self.builder());
         let publisher = self.parts.publisher.clone();
         let stop = stop.clone();
         self.publishing = Some(AbortOnDropHandle::new(tokio::spawn(async move {
@@ -197,18 +220,35 @@ impl Running {
     fn published(&mut self, result: Result<(), Error>) -> Result<(), Error> {
         result?;
         self.publishing = None;
-        let offsets: Vec<Assignment> = self
-            .builder()
-            .positions()
+        let offsets = self.committed();
+        let Indexing { pipeline, name, .. } = &self.parts;
+        pipeline.published(name, &offsets, now_ms());
+        self.tell(offsets);
+        Ok(())
+    }
+
+    fn committed(&self) -> Vec<Assignment> {
+        let positions = self.builder().positions();
+        positions
             .map(|((topic, partition), position)| Assignment {
                 topic: topic.to_string(),
                 partition: *partition,
                 offset: position.committed().next_offset,
             })
-            .collect();
-        self.parts.pipeline.published(&offsets, now_ms());
-        self.parts.published.send_replace(offsets);
-        Ok(())
+            .collect()
+    }
+
+    fn tell(&self, offsets: Vec<Assignment>) {
+        self.parts.published.send_modify(|published| {
+            published.extend(offsets.into_iter().map(|known| {
+                let Assignment {
+                    topic,
+                    partition,
+                    offset,
+                } = known;
+                ((Arc::from(topic), partition), offset)
+            }));
+        });
     }
 
     /// Proves every checkpoint against the log and assigns. False when stopped before.
@@ -233,12 +273,12 @@ impl Running {
 
     async fn try_take_positions(&mut self) -> Result<(), Error> {
         let mut assignments = Vec::new();
-        for name in self.parts.config.topics.clone() {
+        for known in self.parts.index.topics.clone() {
             let partitions = self
                 .admin
-                .ensure_topic(&name, self.parts.config.partitions)
+                .ensure_topic(&known.name, self.parts.config.partitions)
                 .await?;
-            let topic: Arc<str> = Arc::from(name);
+            let topic: Arc<str> = Arc::from(known.name);
             for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
                 let offset = self.take_position(&topic, partition).await?;
                 assignments.push(Assignment {
@@ -261,26 +301,23 @@ impl Running {
             let (_, end) = self.admin.watermarks(topic, partition).await?;
             self.targets.insert(key, end);
         }
-        let config = self.parts.config.clone();
+        let agent_topics = self.parts.index.agent_topics();
         let held = self
             .builder()
             .position(topic, partition)
             .map(Position::current);
         if let Some(current) = held {
-            let resumed = resume(
-                &config.queue,
-                &config.agent_topics,
-                topic,
-                partition,
-                Some(current),
-            )
-            .await?;
+            let queue = &self.parts.config.queue;
+            let resumed = resume(queue, &agent_topics, topic, partition, Some(current)).await?;
             if resumed.rewound {
+                let checkpoint = self
+                    .with_own_ids(topic, partition, resumed.checkpoint, true)
+                    .await?;
                 let position = self
                     .builder_mut()
                     .position_mut(topic, partition)
                     .expect("it was there above");
-                position.rewind(resumed.checkpoint);
+                position.rewind(checkpoint);
             }
             return Ok(resumed.checkpoint.next_offset);
         }
@@ -288,31 +325,46 @@ impl Running {
         let (stored, marks) = stored.map_or((None, Default::default()), |(stored, marks)| {
             (Some(stored), marks)
         });
-        let resumed = resume(
-            &config.queue,
-            &config.agent_topics,
-            topic,
-            partition,
-            stored,
-        )
-        .await?;
-        if stored != Some(resumed.checkpoint) {
+        let queue = &self.parts.config.queue;
+        let resumed = resume(queue, &agent_topics, topic, partition, stored).await?;
+        let is_new = stored.is_none() || resumed.rewound;
+        let checkpoint = self
+            .with_own_ids(topic, partition, resumed.checkpoint, is_new)
+            .await?;
+        if stored != Some(checkpoint) {
             let Indexing {
                 database, epoch, ..
             } = &self.parts;
-            tables::establish(
-                database,
-                *epoch,
-                topic,
-                partition,
-                resumed.checkpoint,
-                &marks,
-            )
-            .await?;
+            tables::establish(database, *epoch, topic, partition, checkpoint, &marks).await?;
         }
-        let position = Position::new(resumed.checkpoint, marks);
+        let position = Position::new(checkpoint, marks);
         self.builder_mut().place(topic, partition, position);
-        Ok(resumed.checkpoint.next_offset)
+        Ok(checkpoint.next_offset)
+    }
+
+    /// An event's id does not say its topic: of the topics of an index, no two may be in the same incarnation of one
+    /// partition number, now or earlier.
+    async fn with_own_ids(
+        &mut self,
+        topic: &Arc<str>,
+        partition: i32,
+        checkpoint: Checkpoint,
+        is_new: bool,
+    ) -> Result<Checkpoint, Error> {
+        let stored = tables::incarnations(&self.parts.database, partition).await?;
+        let stored = stored
+            .into_iter()
+            .filter(|(other, _)| **other != **topic && self.parts.may_hold(other))
+            .map(|(_, incarnation)| incarnation);
+        let held = self
+            .builder()
+            .positions()
+            .filter(|((other, its), _)| *its == partition && other != topic)
+            .map(|(_, position)| position.current().incarnation);
+        Ok(Checkpoint {
+            incarnation: own_incarnation(checkpoint.incarnation, is_new, stored.chain(held)),
+            ..checkpoint
+        })
     }
 
     /// A new client, proved against the log again: an unknown error says nothing about the offsets.
@@ -327,8 +379,7 @@ impl Running {
             .await
             .is_some()
         {
-            self.consumer =
-                Consumer::new(&self.parts.config.queue, &self.parts.config.agent_topics)?;
+            self.consumer = self.parts.consumer()?;
             self.take_positions(stop).await?;
         }
         Ok(())
@@ -341,8 +392,8 @@ impl Running {
         }
         self.look_for_partitions_at = Instant::now() + LOOK_FOR_PARTITIONS_INTERVAL;
         let mut found = 0;
-        for topic in &self.parts.config.topics {
-            match self.admin.partitions(topic).await {
+        for topic in &self.parts.index.topics {
+            match self.admin.partitions(&topic.name).await {
                 Ok(partitions) => found += partitions.unwrap_or(0) as usize,
                 // The queue is away for a moment; the next look will tell.
                 Err(_) => return Ok(()),
@@ -359,17 +410,9 @@ impl Running {
         if self.publishing.is_some() {
             return;
         }
-        let offsets = self
-            .builder()
-            .positions()
-            .map(|((topic, partition), position)| Assignment {
-                topic: topic.to_string(),
-                partition: *partition,
-                offset: position.committed().next_offset,
-            });
-        let offsets: Vec<Assignment> = offsets.collect();
-        self.parts.pipeline.started(&offsets);
-        self.parts.published.send_replace(offsets);
+        let offsets = self.committed();
+        self.parts.pipeline.started(&self.parts.name, &offsets);
+        self.tell(offsets);
     }
 
     /// Ends the publish in flight and, when that is quick, publishes the rest. What is not published is
@@ -426,6 +469,20 @@ impl Running {
     }
 }
 
+/// A new incarnation comes after all that any topic has had, so also after what those were in before. One that goes
+/// on is kept; only directories from before this was so have two topics in the same.
+fn own_incarnation(wanted: u32, is_new: bool, others: impl Iterator<Item = u32>) -> u32 {
+    let others: Vec<u32> = others.collect();
+    let next = others.iter().max().map_or(1, |highest| highest + 1);
+    if is_new {
+        wanted.max(next)
+    } else if others.contains(&wanted) {
+        next
+    } else {
+        wanted
+    }
+}
+
 /// Waits for a task if there is one, else for ever.
 async fn joined(
     task: &mut Option<AbortOnDropHandle<Result<(), Error>>>,
@@ -433,5 +490,24 @@ async fn joined(
     match task {
         Some(task) => Ok(task.await?),
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_of_an_index_never_share_an_incarnation_of_a_partition() {
+        let own = |wanted, is_new, others: &[u32]| {
+            own_incarnation(wanted, is_new, others.iter().copied())
+        };
+        assert_eq!(own(1, true, &[]), 1);
+        assert_eq!(own(1, true, &[1]), 2, "a second topic");
+        assert_eq!(own(2, true, &[2]), 3, "the first one's log was replaced");
+        assert_eq!(own(1, true, &[2, 3]), 4, "a third: another was in 1 before");
+        assert_eq!(own(4, true, &[2, 3]), 4);
+        assert_eq!(own(3, false, &[2, 4]), 3, "what goes on stays as it is");
+        assert_eq!(own(1, false, &[1]), 2, "a directory from before");
     }
 }

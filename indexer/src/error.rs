@@ -11,6 +11,8 @@ pub enum Error {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error("{0}")]
+    Config(#[from] crate::config::ConfigError),
     #[error("metastore: {0}")]
     Metastore(#[from] logboom_metastore::Error),
     #[error("{0}")]
@@ -49,6 +51,18 @@ pub enum Inconsistency {
     },
     #[error("the published split `{id}` is not on the disk; restore `{path}` from a backup", path = path.display())]
     SplitMissing { id: String, path: PathBuf },
+    #[error(
+        "the split `{id}` has format {found} of its kind of index, this program knows {known}: it was written by a newer logboom"
+    )]
+    SplitFormat { id: String, found: u32, known: u32 },
+    #[error(
+        "index `{name}` holds {found}, and is now configured for {configured}; give the new one another name"
+    )]
+    IndexKind {
+        name: String,
+        found: String,
+        configured: &'static str,
+    },
     #[error("splits to be replaced by a merge are not published any more")]
     MergeInputs,
     #[error("a row of table `{table}` cannot be read: {problem}")]
@@ -101,7 +115,8 @@ impl Error {
             Error::Disk { .. } | Error::Index { .. } => true,
             Error::Metastore(error) => error.is_retriable(),
             Error::Queue(error) => error.is_retriable(),
-            Error::Inconsistent(_)
+            Error::Config(_)
+            | Error::Inconsistent(_)
             | Error::Fenced
             | Error::Serve(_)
             | Error::Panicked(_)

@@ -4,9 +4,9 @@
 //! memory, built on the calling thread: no writer threads, no merges, and a snapshot is exactly a list of
 //! searchers. (An `IndexWriter` would start threads and rewrite its metadata at every commit.)
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use logboom_event::{Body, Event, EventId, Record, TimestampFrom};
+use logboom_event::{Body, Encoding, Event, EventId, Record, TimestampFrom};
 use tantivy::{
     Index, IndexSettings, Searcher, SingleSegmentIndexWriter, TantivyDocument,
     directory::RamDirectory,
@@ -17,6 +17,7 @@ use tantivy::{
 
 use crate::{
     error::Error,
+    kind::Kind,
     limits,
     schema::{Schema, register_tokenizers},
 };
@@ -24,6 +25,7 @@ use crate::{
 /// What every segment of the index has in common. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Mould {
+    pub(crate) kind: Kind,
     pub(crate) schema: Arc<Schema>,
     tokenizers: TokenizerManager,
     /// Replaced by tests that need a record which cannot be indexed.
@@ -31,10 +33,12 @@ pub(crate) struct Mould {
 }
 
 impl Mould {
-    pub(crate) fn new(schema: Schema) -> Mould {
+    pub(crate) fn new(kind: Kind) -> Mould {
+        let schema = Schema::of(kind);
         let index = Index::create_in_ram(schema.tantivy());
         register_tokenizers(&index);
         Mould {
+            kind,
             schema: Arc::new(schema),
             tokenizers: index.tokenizers().clone(),
             document: Schema::document,
@@ -109,6 +113,7 @@ impl Extent {
             self.arrival_max_ms.max(arrival_ms)
         };
         self.docs += 1;
+        // Of what is stored: the events of one request each repeat what they share.
         self.raw_bytes += record.value.len() as u64;
     }
 }
@@ -137,9 +142,10 @@ pub(crate) struct Hot {
 struct OpenSegment {
     directory: RamDirectory,
     writer: SingleSegmentIndexWriter<TantivyDocument>,
-    /// All that went in, for building the segment again without a poisonous one. They share memory
-    /// with the batches they came in.
+    /// All that went in, for building the segment again without a poisonous one. Lines share memory
+    /// with the batches they came in, parts of a request have their own.
     records: Vec<(Record, EventId)>,
+    records_bytes: usize,
 }
 
 impl Hot {
@@ -155,7 +161,7 @@ impl Hot {
 
     pub(crate) fn add(
         &mut self,
-        record: Record,
+        mut record: Record,
         event: &Event,
         id: EventId,
         arrival_ms: i64,
@@ -170,6 +176,8 @@ impl Hot {
             // tantivy may have taken half of the document: its segment cannot be trusted any more.
             let good = std::mem::take(&mut open.records);
             *open = OpenSegment::of(&self.mould, good)?;
+            // As bytes: whoever finds it must not read it as what could not be indexed.
+            record.encoding = Encoding::Line;
             if open.add(&self.mould, &record, &bare(&record), id) {
                 Indexed::Bare
             } else {
@@ -179,7 +187,7 @@ impl Hot {
             }
         };
         self.extent.extend(&record, event, arrival_ms);
-        open.records.push((record, id));
+        open.keep(record, id);
         Ok(indexed)
     }
 
@@ -211,7 +219,9 @@ impl Hot {
 
     /// Memory of what a refresh would close.
     pub(crate) fn open_ram_bytes(&self) -> usize {
-        self.open.as_ref().map_or(0, |open| open.writer.mem_usage())
+        self.open
+            .as_ref()
+            .map_or(0, |open| open.writer.mem_usage() + open.records_bytes)
     }
 }
 
@@ -228,7 +238,13 @@ impl OpenSegment {
             directory,
             writer,
             records: Vec::new(),
+            records_bytes: 0,
         })
+    }
+
+    fn keep(&mut self, record: Record, id: EventId) {
+        self.records_bytes += record.value.len();
+        self.records.push((record, id));
     }
 
     /// False when tantivy refused the document or panicked over it.
@@ -237,7 +253,7 @@ impl OpenSegment {
             let document = (mould.document)(&mould.schema, record, event, id);
             self.writer.add_document(document)
         };
-        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(add)) {
+        match std::panic::catch_unwind(AssertUnwindSafe(add)) {
             Ok(Ok(())) => true,
             Ok(Err(error)) => {
                 tracing::warn!(%id, %error, "a record cannot be indexed as parsed");
@@ -253,12 +269,12 @@ impl OpenSegment {
     /// A segment of records that went in before.
     fn of(mould: &Mould, records: Vec<(Record, EventId)>) -> Result<OpenSegment, Error> {
         let mut segment = OpenSegment::new(mould)?;
-        for (record, id) in &records {
-            let again = segment.add(mould, record, &parse(record), *id)
-                || segment.add(mould, record, &bare(record), *id);
+        for (record, id) in records {
+            let again = segment.add(mould, &record, &parse(&record), id)
+                || segment.add(mould, &record, &bare(&record), id);
             debug_assert!(again, "what was indexed once is indexed again");
+            segment.keep(record, id);
         }
-        segment.records = records;
         Ok(segment)
     }
 }
@@ -266,20 +282,51 @@ impl OpenSegment {
 /// `Event::parse` is total; were it not, one line must not stop the indexer for ever.
 pub(crate) fn parse(record: &Record) -> Event {
     std::panic::catch_unwind(|| Event::parse(record)).unwrap_or_else(|_| {
-        let Record {
-            topic,
-            partition,
-            offset,
-            ..
-        } = record;
-        tracing::error!(
-            topic = &**topic,
-            partition,
-            offset,
-            "parsing a record panicked"
-        );
+        tell_panic(record);
         bare(record)
     })
+}
+
+/// The events of a record, each with the record that it alone would be. Where making one panics, the whole record
+/// comes as bytes in its place and ends them.
+pub(crate) fn events(record: Record) -> impl Iterator<Item = (Record, Event)> {
+    // A line is by far the most frequent, and is not copied.
+    let (mut line, mut items) = match record.encoding {
+        Encoding::Line => (Some(record), None),
+        _ => (None, Some((record.clone(), Event::all(record)))),
+    };
+    std::iter::from_fn(move || {
+        if let Some(line) = line.take() {
+            let event = parse(&line);
+            return Some((line, event));
+        }
+        let (_, each) = items.as_mut()?;
+        match std::panic::catch_unwind(AssertUnwindSafe(|| each.next())) {
+            Ok(next) => next,
+            Err(_) => {
+                let (mut whole, _) = items.take()?;
+                whole.encoding = Encoding::Line;
+                tell_panic(&whole);
+                let event = bare(&whole);
+                Some((whole, event))
+            }
+        }
+    })
+}
+
+fn tell_panic(record: &Record) {
+    let Record {
+        topic,
+        partition,
+        offset,
+        ..
+    } = record;
+    tracing::error!(
+        topic = &**topic,
+        partition,
+        offset,
+        "parsing a record panicked"
+    );
 }
 
 /// The event of a record without anything that was read out of its line.

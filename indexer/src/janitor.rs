@@ -1,4 +1,5 @@
-//! The background work on published splits: merges, retention, deletion. One thing at a time.
+//! The background work on published splits: merges, retention, deletion. One thing at a time, whatever
+//! the number of indexes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,23 +14,30 @@ use crate::{
     retention::{delete_marked, expire},
 };
 
+/// An index whose splits are looked after.
+pub(crate) struct Kept {
+    pub(crate) publisher: Publisher,
+    pub(crate) retention: Duration,
+}
+
 /// Runs until `stop`. Trouble that may pass (a full disk) is told and tried again later; nothing depends on
 /// this work being done in time.
 pub(crate) async fn run(
-    mut publisher: Publisher,
+    mut indexes: Vec<Kept>,
     pipeline: Arc<Pipeline>,
-    retention: Duration,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    // A merge may take longer than a stop has patience; its leftovers go at the next start.
-    publisher.abort = stop.clone();
+    for kept in &mut indexes {
+        // A merge may take longer than a stop has patience; its leftovers go at the next start.
+        kept.publisher.abort = stop.clone();
+    }
     let mut pause = limits::JANITOR_INTERVAL;
     while stop
         .run_until_cancelled(tokio::time::sleep(pause))
         .await
         .is_some()
     {
-        pause = match tidy(&publisher, &pipeline, retention, &stop).await {
+        pause = match tidy(&indexes, &pipeline, &stop).await {
             Ok(()) => limits::JANITOR_INTERVAL,
             Err(_) if stop.is_cancelled() => break,
             Err(error) if error.is_retriable() => {
@@ -44,22 +52,35 @@ pub(crate) async fn run(
 }
 
 async fn tidy(
-    publisher: &Publisher,
+    indexes: &[Kept],
     pipeline: &Pipeline,
-    retention: Duration,
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     // Deleting first: on a full disk it is what makes merging possible again.
-    expire(
+    for Kept {
         publisher,
-        &publisher.catalog.snapshot(),
         retention,
-        now_ms(),
-    )
-    .await?;
-    delete_marked(publisher, limits::DELETE_GRACE, now_ms()).await?;
-    while !stop.is_cancelled() && merge_once(publisher, &publisher.catalog.snapshot()).await? {
-        pipeline.merged();
+    } in indexes
+    {
+        let snapshot = publisher.catalog.snapshot();
+        expire(publisher, &snapshot, *retention, now_ms()).await?;
+    }
+    if let Some(Kept { publisher, .. }) = indexes.first() {
+        delete_marked(publisher, limits::DELETE_GRACE, now_ms()).await?;
+    }
+    // In turn, so that an index with much to merge does not keep the others from it.
+    let mut is_work_left = true;
+    while is_work_left {
+        is_work_left = false;
+        for Kept { publisher, .. } in indexes {
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+            if merge_once(publisher, &publisher.catalog.snapshot()).await? {
+                pipeline.merged(&publisher.index);
+                is_work_left = true;
+            }
+        }
     }
     Ok(())
 }

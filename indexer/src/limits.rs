@@ -16,12 +16,21 @@ pub(crate) const SEGMENT_BUDGET_BYTES: usize = 4 << 20;
 
 /// A refresh is forced when the arena holds this much: a long pause between refreshes (or 1 MiB
 /// lines) must not grow memory. Together with the hot segments: see [`HOT_RAM_BYTES_MAX`].
+/// A quarter of the index's `hot_bytes_max`; below 4 MiB segments would become many.
 pub(crate) const SEGMENT_RAM_BYTES_MAX: usize = 16 << 20;
+pub(crate) const SEGMENT_RAM_BYTES_MIN: usize = 4 << 20;
 
-/// The built form of the hot records in memory: 50 MB of typical lines. Tiny lines, and lines that
-/// index badly (all tokens distinct), reach this bound long before `hot_bytes_max`. Two of these (one
-/// filling, one being published), the arena and the prefetch stay below 120 MiB.
+/// Bytes fetched ahead of an index: an eighth of its `hot_bytes_max`. 8 MiB are two fetch answers, 1 MiB keeps a
+/// topic with little traffic from holding much of it.
+pub(crate) const PREFETCH_BYTES_MAX: usize = logboom_client::limits::PREFETCH_BYTES;
+pub(crate) const PREFETCH_BYTES_MIN: usize = 1 << 20;
+
+/// The built form of the hot records in memory, half of an index's `hot_bytes_max` within these bounds: 32 MiB are
+/// 50 MB of typical lines. Tiny lines, and lines that index badly (all tokens distinct), reach this bound long
+/// before `hot_bytes_max`. Two of these (one filling, one being published), the arena and the prefetch
+/// stay below 120 MiB for logs (64 MiB), 60 MiB for spans (32 MiB) and 20 MiB for rejected records (8 MiB).
 pub(crate) const HOT_RAM_BYTES_MAX: u64 = 32 << 20;
+pub(crate) const HOT_RAM_BYTES_MIN: u64 = 4 << 20;
 
 /// So many documents are sealed whatever their size: ids of documents inside a segment, and the
 /// merge's bookkeeping (about 40 bytes a document), stay small.

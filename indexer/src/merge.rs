@@ -5,7 +5,7 @@
 //! go by arrival order (ids are time-ordered), touch no checkpoint, and replace their inputs in
 //! one transaction; the inputs' files stay for the grace.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use ulid::Ulid;
 
@@ -86,7 +86,7 @@ pub(crate) async fn merge_once(publisher: &Publisher, snapshot: &Snapshot) -> Re
     }
     publisher.passed(Step::Committed)?;
     publisher.catalog.replace(&inputs, merged);
-    ::metrics::counter!(metrics::MERGES).increment(1);
+    ::metrics::counter!(metrics::MERGES, "index" => Arc::clone(&publisher.index)).increment(1);
     Ok(true)
 }
 
@@ -162,6 +162,8 @@ mod tests {
     fn split(at: u64, day: i64, generation: u32, raw_bytes: u64) -> SplitMeta {
         SplitMeta {
             id: Ulid::from_parts(at, 0),
+            index: "logs".into(),
+            format: 1,
             day,
             docs: 10,
             raw_bytes,

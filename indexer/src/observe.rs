@@ -1,7 +1,7 @@
 //! Looks at the rest of the pipeline for the status page: agents' reports and the ends of the
 //! partitions; and tells the queue how far we are. Indexing never waits for any of it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use logboom_client::{Admin, Assignment, Consumer, Error as QueueError};
 use tokio::{
@@ -17,10 +17,13 @@ use crate::{
     pipeline::Pipeline,
 };
 
+/// What is in published splits: the next offset of every partition, of all indexes.
+pub(crate) type Offsets = BTreeMap<(Arc<str>, i32), i64>;
+
 pub(crate) async fn run(
-    config: Config,
+    config: Arc<Config>,
     pipeline: Arc<Pipeline>,
-    mut published: watch::Receiver<Vec<Assignment>>,
+    mut published: watch::Receiver<Offsets>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let admin = Admin::new(&config.queue)?;
@@ -44,12 +47,22 @@ pub(crate) async fn run(
     }
 }
 
+fn assignments(offsets: &Offsets) -> Vec<Assignment> {
+    let each = offsets.iter();
+    each.map(|((topic, partition), offset)| Assignment {
+        topic: topic.to_string(),
+        partition: *partition,
+        offset: *offset,
+    })
+    .collect()
+}
+
 /// Ends only with an error.
 async fn look(
     config: &Config,
     admin: &Admin,
     pipeline: &Pipeline,
-    published: &mut watch::Receiver<Vec<Assignment>>,
+    published: &mut watch::Receiver<Offsets>,
 ) -> Result<std::convert::Infallible, QueueError> {
     admin.ensure_topic(AGENT_STATUS_TOPIC, 1).await?;
     let (start, end) = admin.watermarks(AGENT_STATUS_TOPIC, 0).await?;
@@ -64,7 +77,7 @@ async fn look(
     let mut is_told = false;
     loop {
         if !is_told || published.has_changed().unwrap_or(false) {
-            let offsets = published.borrow_and_update().clone();
+            let offsets = assignments(&published.borrow_and_update());
             if !offsets.is_empty() {
                 admin.commit(GROUP, &offsets).await?;
             }

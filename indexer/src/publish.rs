@@ -48,6 +48,8 @@ pub(crate) type Passes = Arc<dyn Fn(Step) -> bool + Send + Sync>;
 /// Writes splits. Cheap to clone; used by one publish and one merge at a time.
 #[derive(Clone)]
 pub(crate) struct Publisher {
+    /// Whose splits it writes.
+    pub(crate) index: Arc<str>,
     pub(crate) database: Database,
     pub(crate) epoch: i64,
     pub(crate) splits_dir: PathBuf,
@@ -85,8 +87,10 @@ impl Publisher {
         }
         self.passed(Step::Committed)?;
         self.catalog.publish(splits);
-        ::metrics::counter!(metrics::PUBLISHES).increment(1);
-        ::metrics::histogram!(metrics::PUBLISH_SECONDS).record(started.elapsed());
+        let index = || Arc::clone(&self.index);
+        ::metrics::counter!(metrics::PUBLISHES, "index" => index()).increment(1);
+        ::metrics::histogram!(metrics::PUBLISH_SECONDS, "index" => index())
+            .record(started.elapsed());
         Ok(())
     }
 
@@ -100,9 +104,10 @@ impl Publisher {
         if !error.is_retriable() {
             return Err(error);
         }
-        ::metrics::counter!(metrics::PUBLISH_FAILURES).increment(1);
+        ::metrics::counter!(metrics::PUBLISH_FAILURES, "index" => Arc::clone(&self.index))
+            .increment(1);
         tracing::error!(
-            %error, retry_in = ?pause,
+            index = &*self.index, %error, retry_in = ?pause,
             "cannot publish; nothing is lost: records stay searchable in memory and safe in the queue, and fetching \
              stops when memory is full. If the disk of `{}` is full, free some space",
             self.splits_dir.display()
@@ -218,7 +223,7 @@ impl Publisher {
                 .and_then(|folder| folder.sync_all())
                 .map_err(Error::disk("sync", folder))?;
         }
-        let meta = draft.meta(bytes_of(&path)?);
+        let meta = draft.meta(self, bytes_of(&path)?);
         let split = OpenSplit::new(meta, self.mould.searcher(index)?);
         assert_eq!(
             split.searcher.num_docs(),
@@ -246,7 +251,7 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    fn meta(self, file_bytes: u64) -> SplitMeta {
+    fn meta(self, publisher: &Publisher, file_bytes: u64) -> SplitMeta {
         let Extent {
             docs,
             raw_bytes,
@@ -256,6 +261,8 @@ impl Draft {
         } = self.extent;
         SplitMeta {
             id: self.id,
+            index: Arc::clone(&publisher.index),
+            format: publisher.mould.kind.format(),
             day: self.day,
             docs,
             raw_bytes,

@@ -2,8 +2,15 @@
 //!
 //! Afterwards the rows and the folders in `splits/` agree, and every published split is open. The
 //! records that were only in memory are read again from the queue: the checkpoints never passed them.
+//!
+//! The folder is shared by all indexes, so this is done once for all of them. Splits of an index that is not
+//! configured any more stay as they are.
 
-use std::{collections::HashSet, path::Path};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::Path,
+    sync::Arc,
+};
 
 use logboom_metastore::Database;
 use tantivy::Index;
@@ -18,24 +25,27 @@ use crate::{
     tables::{self, SplitMeta},
 };
 
-/// Opens all published splits after removing leftovers.
+/// The indexes to open, by name.
+pub(crate) type Moulds = BTreeMap<Arc<str>, Mould>;
+
+/// The published splits of each index.
+pub(crate) type Splits = BTreeMap<Arc<str>, Vec<OpenSplit>>;
+
+/// Opens all published splits of the configured indexes after removing leftovers.
 pub(crate) async fn recover(
     database: &Database,
     splits_dir: &Path,
-    mould: &Mould,
-) -> Result<Vec<OpenSplit>, Error> {
+    moulds: &Moulds,
+) -> Result<Splits, Error> {
     let published = tables::published(database).await?;
     // No search runs yet, so nothing holds a replaced split: the grace is over.
     let mut leftovers = tables::leftovers(database, "staged", i64::MAX).await?;
     leftovers.extend(tables::leftovers(database, "marked", i64::MAX).await?);
     let known: HashSet<Ulid> = published.iter().map(|split| split.id).collect();
-    let (splits_dir, mould) = (splits_dir.to_owned(), mould.clone());
+    let (splits_dir, moulds) = (splits_dir.to_owned(), moulds.clone());
     let splits = tokio::task::spawn_blocking(move || {
         remove_unknown(&splits_dir, &known)?;
-        published
-            .into_iter()
-            .map(|meta| open(&splits_dir, meta, &mould))
-            .collect::<Result<Vec<_>, Error>>()
+        open_all(&splits_dir, published, &moulds)
     })
     .await??;
     // Rows last: a crash in between finds the row again and its files gone.
@@ -73,7 +83,48 @@ pub(crate) fn remove(splits_dir: &Path, id: Ulid) -> Result<(), Error> {
     }
 }
 
+fn open_all(
+    splits_dir: &Path,
+    published: Vec<SplitMeta>,
+    moulds: &Moulds,
+) -> Result<Splits, Error> {
+    let mut splits = Splits::new();
+    let mut closed: BTreeMap<Arc<str>, (usize, u64)> = BTreeMap::new();
+    for meta in published {
+        match moulds.get(&meta.index) {
+            Some(mould) => {
+                let index = Arc::clone(&meta.index);
+                let split = open(splits_dir, meta, mould)?;
+                splits.entry(index).or_default().push(split);
+            }
+            None => {
+                let (count, bytes) = closed.entry(meta.index).or_default();
+                *count += 1;
+                *bytes += meta.file_bytes;
+            }
+        }
+    }
+    for (index, (splits, bytes)) in closed {
+        tracing::warn!(
+            index = &*index,
+            splits,
+            bytes,
+            "an index on the disk is not configured: its splits are kept, and neither searched nor deleted"
+        );
+    }
+    Ok(splits)
+}
+
 fn open(splits_dir: &Path, meta: SplitMeta, mould: &Mould) -> Result<OpenSplit, Error> {
+    let known = mould.kind.format();
+    if meta.format != known {
+        return Err(Inconsistency::SplitFormat {
+            id: meta.id.to_string(),
+            found: meta.format,
+            known,
+        }
+        .into());
+    }
     let path = splits_dir.join(meta.id.to_string());
     if !path.is_dir() {
         return Err(Inconsistency::SplitMissing {

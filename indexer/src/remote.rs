@@ -112,8 +112,19 @@ impl Remote {
         &self,
         query: &str,
     ) -> Result<impl Stream<Item = Result<TailItem, RemoteError>> + Send + use<>, RemoteError> {
+        self.tail_in(None, query).await
+    }
+
+    /// As [`Remote::tail`], of an index that the query need not name.
+    pub async fn tail_in(
+        &self,
+        index: Option<&str>,
+        query: &str,
+    ) -> Result<impl Stream<Item = Result<TailItem, RemoteError>> + Send + use<>, RemoteError> {
+        let mut parameters = vec![("q", query)];
+        parameters.extend(index.map(|index| ("index", index)));
         let response = self
-            .send(self.client.get(self.url("tail")).query(&[("q", query)]))
+            .send(self.client.get(self.url("tail")).query(&parameters))
             .await?;
         let bytes = StreamReader::new(response.bytes_stream().map_err(std::io::Error::other));
         let url = self.base.clone();

@@ -3,7 +3,7 @@
 //! Arrival (`build` says what it is), not the time in the line: old logs that were loaded today stay for the
 //! full retention.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ulid::Ulid;
 
@@ -30,15 +30,17 @@ pub(crate) async fn expire(
     tables::mark(&mut write, &expired, now_ms).await?;
     write.commit().await?;
     publisher.catalog.remove(&expired);
-    ::metrics::counter!(metrics::EXPIRED).increment(expired.len() as u64);
+    let index = Arc::clone(&publisher.index);
+    ::metrics::counter!(metrics::EXPIRED, "index" => index).increment(expired.len() as u64);
     tracing::info!(
+        index = &*publisher.index,
         splits = expired.len(),
         "splits older than the retention are removed"
     );
     Ok(expired.len())
 }
 
-/// Deletes the files, then the rows, of splits that were marked longer than `grace` ago.
+/// Deletes the files, then the rows, of splits of any index that were marked longer than `grace` ago.
 pub(crate) async fn delete_marked(
     publisher: &Publisher,
     grace: Duration,

@@ -8,7 +8,8 @@
 //! | `time`, `level`, `home`, `offset`, `index` | columns | order, range, histogram, ids |
 //! | `record` | the record itself, compressed | hits, and what terms cannot decide |
 //!
-//! An index of spans has the columns of [`crate::span_columns`] beside these. There `level` is that of an error
+//! An index of spans has the columns of [`crate::span_columns`] beside these; what nearly always differs (duration,
+//! span and parent id) is only there, and makes no terms. There `level` is that of an error
 //! where the span failed, so that a histogram tells.
 //!
 //! A message that stands in the line, with its words not cut by its ends, costs nothing: `body:x`
@@ -123,7 +124,15 @@ impl Schema {
             term: Vec::with_capacity(128),
             cut: false,
         };
-        value::visit(event, &mut |key, value| terms.add(key, value));
+        let in_columns: &[&str] = match self.spans {
+            Some(_) => &["duration", "span_id", "parent_id"],
+            None => &[],
+        };
+        value::visit(event, &mut |key, value| {
+            if !in_columns.contains(&key) {
+                terms.add(key, value);
+            }
+        });
         let cut = terms.cut;
         if cut {
             document.add_bytes(self.fields, &Mark::LongValue.term());

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! POST /internal/v1/search     SearchRequest → SearchResponse
-//! GET  /internal/v1/tail?q=    NDJSON: {"hit":{…}} and {"dropped":n}
-//! GET  /internal/v1/pipeline   agents, partitions, indexer
+//! GET  /internal/v1/tail?q=&index=   NDJSON: {"hit":{…}} and {"dropped":n}
+//! GET  /internal/v1/pipeline   agents, partitions, indexer and each of its indexes
 //! ```
 //!
 //! Errors are `{"error":{"message":…}}`, for a bad query with the byte span `from`, `to`. As many searches run
@@ -27,17 +27,16 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    catalog::Catalog,
     error::Error,
+    indexes::Indexes,
     limits, metrics,
     pipeline::Pipeline,
     search::{Budget, Hit, SearchError, SearchRequest, execute},
-    tail::{Heard, Listener, Tail},
+    tail::{Heard, Listener},
 };
 
 pub(crate) struct Server {
-    catalog: Arc<Catalog>,
-    tail: Arc<Tail>,
+    indexes: Indexes,
     pipeline: Arc<Pipeline>,
     admission: Arc<Semaphore>,
     stop: CancellationToken,
@@ -45,15 +44,13 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new(
-        catalog: Arc<Catalog>,
-        tail: Arc<Tail>,
+        indexes: Indexes,
         pipeline: Arc<Pipeline>,
         stop: CancellationToken,
     ) -> Server {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Server {
-            catalog,
-            tail,
+            indexes,
             pipeline,
             admission: Arc::new(Semaphore::new(cores)),
             stop,
@@ -104,11 +101,13 @@ async fn search(
         let message = "too many searches are running; try again, or ask for a shorter time range";
         return failure(StatusCode::SERVICE_UNAVAILABLE, json!({"message": message}));
     };
-    let snapshot = server.catalog.snapshot();
+    let indexes = server.indexes.clone();
     let searched = tokio::task::spawn_blocking(move || {
         // Held by the work, not by the client's connection: that may go before the work ends.
         let _permit = permit;
-        execute(&snapshot, &request, Budget::within(limits::SEARCH_TIME_MAX))
+        let budget = Budget::within(limits::SEARCH_TIME_MAX);
+        let (query, index) = indexes.choose(&request.q, request.index.as_deref())?;
+        execute(&index.catalog.snapshot(), &query, &request, budget)
     })
     .await;
     ::metrics::histogram!(metrics::SEARCH_SECONDS).record(started.elapsed());
@@ -129,18 +128,22 @@ async fn search(
 struct TailQuery {
     #[serde(default)]
     q: String,
+    index: Option<String>,
 }
 
 async fn tail(
     State(server): State<Arc<Server>>,
-    UrlQuery(TailQuery { q }): UrlQuery<TailQuery>,
+    UrlQuery(TailQuery { q, index }): UrlQuery<TailQuery>,
 ) -> Response {
-    let query = match logboom_query::parse(&q) {
-        Ok(query) => query,
-        Err(error) => return bad_query(&error),
+    let chosen = server.indexes.choose(&q, index.as_deref());
+    let (query, listener) = match chosen {
+        Ok((query, index)) => match query.filter_only() {
+            Ok(()) => (query, index.tail.listen()),
+            Err(error) => return bad_query(&error),
+        },
+        Err(error) => return search_failure(&error),
     };
-    let lines =
-        lines(server.tail.listen(), query).take_until(server.stop.clone().cancelled_owned());
+    let lines = lines(listener, query).take_until(server.stop.clone().cancelled_owned());
     let body = Body::from_stream(lines.map(Ok::<_, std::convert::Infallible>));
     ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
 }
@@ -166,7 +169,7 @@ fn matches(query: &logboom_query::Query, heard: &crate::tail::TailEvent) -> bool
 }
 
 async fn pipeline(State(server): State<Arc<Server>>) -> Json<Value> {
-    Json(server.pipeline.document(&server.catalog.snapshot()))
+    Json(server.pipeline.document(&server.indexes))
 }
 
 fn search_failure(error: &SearchError) -> Response {

@@ -9,32 +9,40 @@ use logboom_metastore::Database;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    catalog::OpenSplit, config::Config, error::Error, hot::Mould, limits, recover::recover, tables,
+    config::Config,
+    error::Error,
+    limits,
+    publish::now_ms,
+    recover::{Moulds, Splits, recover},
+    tables,
 };
 
 /// A data directory that is ours.
 pub(crate) struct Taken {
     pub(crate) database: Database,
     pub(crate) epoch: i64,
-    pub(crate) splits: Vec<OpenSplit>,
+    pub(crate) splits: Splits,
 }
 
 /// `None` when stopped before it worked.
 pub(crate) async fn take_over(
     config: &Config,
-    mould: &Mould,
+    moulds: &Moulds,
     stop: &CancellationToken,
 ) -> Result<Option<Taken>, Error> {
-    until_it_works(stop, || try_take_over(config, mould)).await
+    until_it_works(stop, || try_take_over(config, moulds)).await
 }
 
-async fn try_take_over(config: &Config, mould: &Mould) -> Result<Taken, Error> {
+async fn try_take_over(config: &Config, moulds: &Moulds) -> Result<Taken, Error> {
     let splits_dir = config.splits_dir();
     std::fs::create_dir_all(&splits_dir).map_err(Error::disk("create", &splits_dir))?;
     let database = Database::open(config.metastore_path(), tables::MIGRATIONS).await?;
     let taken = async {
         let epoch = tables::take_ownership(&database).await?;
-        Ok((epoch, recover(&database, &splits_dir, mould).await?))
+        for (name, mould) in moulds {
+            tables::know_index(&database, epoch, name, mould.kind, now_ms()).await?;
+        }
+        Ok((epoch, recover(&database, &splits_dir, moulds).await?))
     };
     match taken.await {
         Ok((epoch, splits)) => Ok(Taken {

@@ -5,22 +5,35 @@
 //! expired; files go after the grace) → no row. A file without a row, and a staged row after a
 //! restart, are leftovers of a crash.
 
+use std::sync::Arc;
+
 use logboom_client::{Checkpoint, Marks};
 use logboom_metastore::{Database, Migration, Write};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use ulid::Ulid;
 
 use crate::error::{Error, Inconsistency};
+use crate::kind::Kind;
 
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
-    name: "splits",
-    sql: include_str!("tables/001_splits.sql"),
-}];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        name: "splits",
+        sql: include_str!("tables/001_splits.sql"),
+    },
+    Migration {
+        name: "indexes",
+        sql: include_str!("tables/002_indexes.sql"),
+    },
+];
 
 /// What is known of a split without opening it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SplitMeta {
     pub(crate) id: Ulid,
+    /// Whose it is.
+    pub(crate) index: Arc<str>,
+    /// Number of the schema that it was written with.
+    pub(crate) format: u32,
     /// Day of arrival (days since 1970, UTC) that the split is filed under.
     pub(crate) day: i64,
     pub(crate) docs: u64,
@@ -56,6 +69,37 @@ pub(crate) async fn take_ownership(database: &Database) -> Result<i64, Error> {
         .try_get(0)?;
     write.commit().await?;
     Ok(epoch)
+}
+
+/// Remembers an index, or finds that one of this name holds something else.
+pub(crate) async fn know_index(
+    database: &Database,
+    epoch: i64,
+    name: &str,
+    kind: Kind,
+    now_ms: i64,
+) -> Result<(), Error> {
+    let mut write = begin_as_owner(database, epoch).await?;
+    sqlx::query("INSERT INTO indexes (name, kind, created_ms) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING")
+        .bind(name)
+        .bind(kind.name())
+        .bind(now_ms)
+        .execute(&mut *write)
+        .await?;
+    let found: String = sqlx::query("SELECT kind FROM indexes WHERE name = $1")
+        .bind(name)
+        .fetch_one(&mut *write)
+        .await?
+        .try_get(0)?;
+    if found != kind.name() {
+        return Err(Inconsistency::IndexKind {
+            name: name.to_owned(),
+            found,
+            configured: kind.name(),
+        }
+        .into());
+    }
+    Ok(write.commit().await?)
 }
 
 /// A write transaction that fails when the directory was taken over.
@@ -96,6 +140,20 @@ pub(crate) async fn checkpoint(
         last_crc: row.try_get("last_crc")?,
     };
     Ok(Some((checkpoint, marks)))
+}
+
+/// The incarnations that topics have reached in one partition number.
+pub(crate) async fn incarnations(
+    database: &Database,
+    partition: i32,
+) -> Result<Vec<(String, u32)>, Error> {
+    sqlx::query("SELECT topic, incarnation FROM checkpoints WHERE partition = $1")
+        .bind(partition)
+        .fetch_all(database.read_pool())
+        .await?
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect()
 }
 
 /// Records where a partition starts (first contact) or goes on (a new incarnation).
@@ -195,8 +253,8 @@ pub(crate) async fn publish(
 ) -> Result<(), Error> {
     let published = sqlx::query(
         "UPDATE splits SET state = 'published', day = $1, docs = $2, raw_bytes = $3, file_bytes = $4, generation = $5,
-           arrival_max_ms = $6, time_min_ns = $7, time_max_ns = $8
-         WHERE id = $9 AND state = 'staged'",
+           arrival_max_ms = $6, time_min_ns = $7, time_max_ns = $8, index_name = $9, format = $10
+         WHERE id = $11 AND state = 'staged'",
     )
     .bind(meta.day)
     .bind(stored(meta.docs))
@@ -206,6 +264,8 @@ pub(crate) async fn publish(
     .bind(meta.arrival_max_ms)
     .bind(meta.time_min_ns)
     .bind(meta.time_max_ns)
+    .bind(&*meta.index)
+    .bind(meta.format)
     .bind(meta.id.to_string())
     .execute(connection)
     .await?;
@@ -278,6 +338,8 @@ pub(crate) async fn published(database: &Database) -> Result<Vec<SplitMeta>, Err
         .map(|row| {
             Ok(SplitMeta {
                 id: id(row)?,
+                index: Arc::from(row.try_get::<&str, _>("index_name")?),
+                format: row.try_get("format")?,
                 day: row.try_get("day")?,
                 docs: count(row, "docs")?,
                 raw_bytes: count(row, "raw_bytes")?,

@@ -8,9 +8,13 @@ use std::{
 
 use logboom_broker::Broker;
 use logboom_client::{ClientConfig, Producer};
-use logboom_event::{Context, Format, Origin, SourceId};
+use logboom_event::{
+    Context, Format, Origin, SourceId,
+    otlp::{Request, Signal},
+};
 use logboom_indexer::{Config, Remote, SearchRequest, SearchResponse};
 use logboom_metastore::Database;
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -63,12 +67,14 @@ async fn starting_indexer(
 ) -> (Part<logboom_indexer::Error>, Remote, watch::Receiver<bool>) {
     let data_dir = folder.path().join("indexer");
     std::fs::create_dir_all(&data_dir).unwrap();
-    let config = Config {
+    let mut config = Config {
         partitions: 2,
-        // Every test passes several publishes.
-        hot_age_max: Duration::from_millis(700),
         ..Config::new(data_dir, queue.clone())
     };
+    for index in &mut config.indexes {
+        // Every test passes several publishes.
+        index.hot_age_max = Duration::from_millis(700);
+    }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let remote = Remote::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     let (tell, told) = watch::channel(false);
@@ -318,4 +324,143 @@ async fn a_data_directory_that_cannot_be_one_ends_the_start_and_is_named() {
         error.starts_with("cannot create `") && error.contains("/indexer/splits`: "),
         "{error}"
     );
+}
+
+/// Sends a request of this many spans or log records that share a number in their text.
+async fn append_otlp(producer: &Producer, signal: Signal, number: u64, items: usize) {
+    let item = |at: usize| match signal {
+        Signal::Logs => {
+            json!({"severityNumber": 9, "body": {"stringValue": format!("request {number} item {at}")}})
+        }
+        Signal::Spans => json!({
+            "traceId": format!("{:032x}", number + 1), "spanId": format!("{:016x}", at + 1),
+            "name": format!("request {number} item {at}"),
+            "startTimeUnixNano": "1700000000000000000", "endTimeUnixNano": "1700000000000000042",
+        }),
+    };
+    let items: Vec<_> = (0..items).map(item).collect();
+    let (topic, body) = match signal {
+        Signal::Logs => (
+            "otlp_logs",
+            json!({"resourceLogs": [{"scopeLogs": [{"logRecords": items}]}]}),
+        ),
+        Signal::Spans => (
+            "otlp_spans",
+            json!({"resourceSpans": [{"scopeSpans": [{"spans": items}]}]}),
+        ),
+    };
+    let request = Request::from_json(signal, &serde_json::to_vec(&body).unwrap()).unwrap();
+    let sent = producer
+        .send(topic, Some(0), None, request.body(), 1, &[])
+        .await;
+    sent.unwrap().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn otlp_requests_are_found_item_by_item_once_in_their_index_across_restarts() {
+    use futures::StreamExt;
+    let folder = TempDir::new().unwrap();
+    let (broker, queue) = queue(&folder).await;
+    let (first, remote) = indexer(&folder, &queue).await;
+    let producer = Producer::new(&queue).unwrap();
+    // The first records of both topics of `logs` stand at the same offset of the same partition.
+    found(&remote, "*", 0).await;
+    found(&remote, "index:spans *", 0).await;
+    append(&producer, 0, 0..5).await;
+    append_otlp(&producer, Signal::Logs, 0, 3).await;
+    found(&remote, "*", 8).await;
+    let ids: Vec<String> = search(&remote, "*")
+        .await
+        .hits
+        .iter()
+        .map(|hit| hit.id.to_string())
+        .collect();
+    for id in &ids {
+        found(&remote, &format!("id:{id}"), 1).await;
+    }
+    let mut tail = std::pin::pin!(
+        remote
+            .tail_in(Some("spans"), "operation:*7 duration:42ns")
+            .await
+            .unwrap()
+    );
+    for number in 0..20 {
+        append_otlp(&producer, Signal::Spans, number, 25).await;
+    }
+    found(&remote, "index:spans *", 500).await;
+    match tokio::time::timeout(Duration::from_secs(20), tail.next())
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap()
+    {
+        logboom_indexer::TailItem::Hit(hit) => {
+            assert_eq!(hit.operation.as_deref(), Some("request 0 item 7"))
+        }
+        other => panic!("{other:?}"),
+    }
+    // Dies with published and unpublished requests.
+    first.task.abort();
+    assert!(first.task.await.unwrap_err().is_cancelled());
+    append_otlp(&producer, Signal::Spans, 20, 25).await;
+    let (second, remote) = indexer(&folder, &queue).await;
+    found(&remote, "index:spans *", 525).await;
+    found(
+        &remote,
+        "index:spans trace_id:00000000000000000000000000000015",
+        25,
+    )
+    .await;
+    found(&remote, "*", 8).await;
+    found(&remote, "index:_rejected *", 0).await;
+    let started = Instant::now();
+    loop {
+        let status = remote.pipeline().await.unwrap();
+        let spans = &status["indexer"]["indexes"]["spans"];
+        if spans["splits"].as_u64() > Some(0) && status["indexer"]["docs"] == 533 {
+            assert_eq!(spans["kind"], "spans");
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "{status:#}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for q in [
+        "index:nothing x",
+        "index:spans level:error",
+        "x | stats count()",
+    ] {
+        let request = SearchRequest {
+            q: q.into(),
+            ..SearchRequest::default()
+        };
+        remote.search(&request).await.unwrap_err();
+    }
+    second.stop().await;
+    let (third, remote) = indexer(&folder, &queue).await;
+    found(&remote, "index:spans *", 525).await;
+    let again: Vec<String> = search(&remote, "*")
+        .await
+        .hits
+        .iter()
+        .map(|hit| hit.id.to_string())
+        .collect();
+    assert_eq!(ids, again, "ids stay");
+    third.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_be_ends_the_start_and_says_why() {
+    let folder = TempDir::new().unwrap();
+    let queue = ClientConfig {
+        bootstrap: "127.0.0.1:1".into(),
+        client_id: "test".into(),
+    };
+    let mut config = Config::new(folder.path().join("indexer"), queue);
+    config.indexes[2].name = "logs".into();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (tell, _) = watch::channel(false);
+    let ended = logboom_indexer::run(config, listener, tell, CancellationToken::new()).await;
+    let error = ended.unwrap_err().to_string();
+    assert!(error.contains("two indexes are called `logs`"), "{error}");
 }

@@ -177,15 +177,27 @@ fn broker_config(config: &Config) -> anyhow::Result<logboom_broker::Config> {
 }
 
 fn indexer_config(config: &Config) -> anyhow::Result<logboom_indexer::Config> {
+    use logboom_event::Encoding;
+    use logboom_indexer::{IndexConfig, Topic};
     let indexer = &config.indexer;
-    Ok(logboom_indexer::Config {
-        topics: indexer.topics.clone(),
-        agent_topics: indexer.agent_topics.clone(),
-        partitions: config.queue.partitions,
+    let mut logs = IndexConfig {
         hot_bytes_max: indexer.hot_bytes_max,
         hot_age_max: indexer.hot_age_max,
-        refresh: indexer.refresh,
         retention: indexer.retention,
+        ..IndexConfig::logs()
+    };
+    // Lines come from the topics that are configured, OTLP from its own.
+    let lines = indexer.topics.iter().map(|name| Topic {
+        from_agents: indexer.agent_topics.contains(name),
+        ..Topic::encoded(name, Encoding::Line)
+    });
+    let otlp = logs.topics.into_iter();
+    let otlp = otlp.filter(|topic| topic.encoding != Encoding::Line);
+    logs.topics = lines.chain(otlp).collect();
+    Ok(logboom_indexer::Config {
+        indexes: vec![logs, IndexConfig::spans(), IndexConfig::rejected()],
+        partitions: config.queue.partitions,
+        refresh: indexer.refresh,
         ..logboom_indexer::Config::new(part_dir(config, "indexer")?, client(config, "indexer"))
     })
 }

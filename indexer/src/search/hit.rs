@@ -3,7 +3,10 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use logboom_event::{Event, EventId, Level, Record, SourceId};
+use logboom_event::{
+    Event, EventId, Level, Record, SourceId, SpanEvent, SpanKind, SpanLink, SpanStatus,
+};
+use logboom_query::{KINDS, STATUSES};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -43,12 +46,52 @@ pub struct Hit {
     /// The rest of a line whose beginning is an event of its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub continues: bool,
+    /// From here on: of spans only, whose `timestamp` is their start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// Named as queries name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Of a failed span that says why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_message: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ns: Option<u64>,
+    /// Absent also from the root of a trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<String>,
+    /// W3C `tracestate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_state: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<Vec<HitEvent>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links: Option<Vec<HitLink>>,
+}
+
+/// Something that happened during a span.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HitEvent {
+    pub name: String,
+    pub timestamp: String,
+    pub attributes: Map<String, Value>,
+}
+
+/// Another span that a span has to do with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HitLink {
+    pub trace_id: String,
+    pub span_id: String,
+    pub attributes: Map<String, Value>,
 }
 
 impl Hit {
     /// `event` must be `record` parsed.
     pub fn new(record: &Record, event: &Event, id: EventId) -> Hit {
         let origin = record.origin.as_ref();
+        let span = event.span.as_deref();
         let is_text = std::str::from_utf8(&event.raw).is_ok();
         Hit {
             timestamp: rfc3339(event.timestamp_ns),
@@ -59,12 +102,8 @@ impl Hit {
             host: event.host.clone(),
             source: event.path.clone(),
             attributes: event.attributes.clone(),
-            trace_id: event
-                .trace_id
-                .map(|id| format!("{:032x}", u128::from_be_bytes(id))),
-            span_id: event
-                .span_id
-                .map(|id| format!("{:016x}", u64::from_be_bytes(id))),
+            trace_id: event.trace_id.map(trace_hex),
+            span_id: event.span_id.map(span_hex),
             id,
             source_id: origin.map(|origin| origin.source),
             offset: origin.map(|origin| origin.offset),
@@ -73,8 +112,60 @@ impl Hit {
             truncated_from: event.truncated_from,
             parse_failed: event.parse_failed,
             continues: event.continues,
+            operation: span.map(|_| event.body().into_owned()),
+            kind: span.map(|span| kind_name(span.kind).to_owned()),
+            status: span.map(|span| status_name(&span.status).to_owned()),
+            status_message: span.and_then(|span| message(&span.status)),
+            duration_ns: span.map(|span| span.duration_ns),
+            parent_id: span.and_then(|span| span.parent_span_id).map(span_hex),
+            trace_state: span.and_then(|span| span.trace_state.clone()),
+            events: span.map(|span| span.events.iter().map(HitEvent::new).collect()),
+            links: span.map(|span| span.links.iter().map(HitLink::new).collect()),
         }
     }
+}
+
+impl HitEvent {
+    fn new(event: &SpanEvent) -> HitEvent {
+        HitEvent {
+            name: event.name.clone(),
+            timestamp: rfc3339(event.time_ns),
+            attributes: event.attributes.clone(),
+        }
+    }
+}
+
+impl HitLink {
+    fn new(link: &SpanLink) -> HitLink {
+        HitLink {
+            trace_id: trace_hex(link.trace_id),
+            span_id: span_hex(link.span_id),
+            attributes: link.attributes.clone(),
+        }
+    }
+}
+
+pub(crate) fn kind_name(kind: SpanKind) -> &'static str {
+    KINDS[usize::from(kind.number()) - 1]
+}
+
+pub(crate) fn status_name(status: &SpanStatus) -> &'static str {
+    STATUSES[usize::from(status.code())]
+}
+
+fn message(status: &SpanStatus) -> Option<String> {
+    match status {
+        SpanStatus::Error { message } if !message.is_empty() => Some(message.clone()),
+        _ => None,
+    }
+}
+
+pub(crate) fn trace_hex(id: [u8; 16]) -> String {
+    format!("{:032x}", u128::from_be_bytes(id))
+}
+
+pub(crate) fn span_hex(id: [u8; 8]) -> String {
+    format!("{:016x}", u64::from_be_bytes(id))
 }
 
 fn rfc3339(ns: i64) -> String {

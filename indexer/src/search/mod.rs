@@ -13,6 +13,7 @@ mod histogram;
 mod hit;
 mod limits;
 mod plan;
+mod plan_span;
 mod scan;
 mod steady;
 pub(crate) mod stored;
@@ -34,16 +35,12 @@ use self::cursor::Place;
 pub use self::error::{IndexError, RequestError, SearchError};
 use self::histogram::Counts;
 pub use self::histogram::Histogram;
-pub use self::hit::Hit;
+pub use self::hit::{Hit, HitEvent, HitLink};
 use self::scan::{Encoded, Outcome, Part, Scan};
 use self::stored::{Decoder, StoredError};
 use self::top::{Found, Top};
 use crate::catalog::Snapshot;
-use crate::kind::Kind;
 use crate::schema::Schema;
-
-/// The indexes of this process, by name.
-const INDEXES: [&str; 1] = ["logs"];
 
 /// What to search for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,20 +105,21 @@ impl Budget {
     }
 }
 
-/// Answers one request from one snapshot.
+/// Answers one request from one snapshot of the index that it is for; `query` is its `q`, read as one of that index.
 pub fn execute(
     snapshot: &Snapshot,
+    query: &Query,
     request: &SearchRequest,
     budget: Budget,
 ) -> Result<SearchResponse, SearchError> {
     let begun = Instant::now();
-    let query = logboom_query::parse(&request.q)?;
-    let after = check(request, &query)?;
+    query.filter_only()?;
+    let after = check(request)?;
     let (from_ns, to_ns) = (
         request.from_ns.unwrap_or(i64::MIN),
         request.to_ns.unwrap_or(i64::MAX),
     );
-    let schema = Schema::of(Kind::Logs);
+    let schema = Schema::of(snapshot.kind);
     let mut parts = parts(snapshot)?;
     let counts = request.histogram.map(|buckets| {
         // Without bounds the histogram spans what there is.
@@ -144,7 +142,7 @@ pub fn execute(
     }
     let mut scan = Scan {
         schema: &schema,
-        query: &query,
+        query,
         range: from_ns..to_ns,
         order: request.order,
         after,
@@ -192,7 +190,7 @@ pub fn execute(
 }
 
 /// Refuses what cannot be honoured; gives the place that the page begins after.
-fn check(request: &SearchRequest, query: &Query) -> Result<Option<Place>, RequestError> {
+fn check(request: &SearchRequest) -> Result<Option<Place>, RequestError> {
     if request.limit > limits::LIMIT_MAX {
         return Err(RequestError::Limit {
             found: request.limit,
@@ -212,23 +210,6 @@ fn check(request: &SearchRequest, query: &Query) -> Result<Option<Place>, Reques
         && from >= to
     {
         return Err(RequestError::EmptyRange);
-    }
-    let index = match (&query.index, &request.index) {
-        (Some(query), Some(request)) if query != request => {
-            return Err(RequestError::TwoIndexes {
-                query: query.clone(),
-                request: request.clone(),
-            });
-        }
-        (Some(name), _) | (None, Some(name)) => name,
-        (None, None) => INDEXES[0],
-    };
-    if !INDEXES.contains(&index) {
-        let known = INDEXES.map(|name| format!("`{name}`")).join(", ");
-        return Err(RequestError::UnknownIndex {
-            name: index.to_owned(),
-            known,
-        });
     }
     let Some(text) = &request.cursor else {
         return Ok(None);

@@ -27,14 +27,14 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    fn exact(docs: Docs) -> Bounds {
+    pub(crate) fn exact(docs: Docs) -> Bounds {
         Bounds {
             maybe: docs,
             surely: None,
         }
     }
 
-    fn within(surely: Docs, maybe: Docs) -> Bounds {
+    pub(crate) fn within(surely: Docs, maybe: Docs) -> Bounds {
         Bounds {
             maybe,
             surely: Some(surely),
@@ -116,7 +116,10 @@ impl Planner<'_> {
                 ])))
             }
             (field, test) => match value::key(field) {
-                Some(key) => self.value(&key, test),
+                Some(key) => match self.span_column(field, test) {
+                    Some(bounds) => Ok(bounds),
+                    None => self.value(&key, test, value::nests(field)),
+                },
                 // The parser makes no such clause; the oracle says no to it, too.
                 None => Ok(Bounds::exact(Docs::Nothing)),
             },
@@ -171,7 +174,7 @@ impl Planner<'_> {
     }
 
     /// A test of a named field's values.
-    fn value(&self, key: &str, test: &Test) -> tantivy::Result<Bounds> {
+    fn value(&self, key: &str, test: &Test, nests: bool) -> tantivy::Result<Bounds> {
         let prefix = schema::key_prefix(key);
         match test {
             Test::Exact(exact) => {
@@ -213,14 +216,13 @@ impl Planner<'_> {
             }
             Test::Exists => {
                 let own = self.terms(&prefix, prefix.clone(), TermTest::Any);
+                if !nests {
+                    return Ok(Bounds::exact(own));
+                }
                 let mut below = key.as_bytes().to_vec();
                 below.push(b'.');
                 let below = self.terms(&below, below.clone(), TermTest::Any);
-                Ok(Bounds::exact(if key.starts_with('.') {
-                    Docs::union([own, below])
-                } else {
-                    own
-                }))
+                Ok(Bounds::exact(Docs::union([own, below])))
             }
             Test::Words(_) | Test::Time { .. } | Test::Id(_) => Ok(Bounds::exact(Docs::Nothing)),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use logboom_event::{Event, EventId, Record};
+use logboom_event::{Encoding, Event, EventId, Record};
 use logboom_query::{Query, matches_with_id, raw_verdict};
 use tantivy::columnar::{Column, ColumnIndex, ColumnValues};
 use tantivy::query::{EnableScoring, Scorer, Weight};
@@ -153,7 +153,8 @@ impl Scan<'_> {
         }
     }
 
-    /// Asks the oracle. Most lines are settled by their raw text, without being parsed.
+    /// Asks the oracle. Most lines are settled by their raw text, without being parsed; the text of what came by OTLP
+    /// is known only then.
     fn verify(
         &mut self,
         store: &StoreReader,
@@ -161,11 +162,14 @@ impl Scan<'_> {
         id: EventId,
     ) -> Result<bool, SearchError> {
         let record = read_record(store, doc, id, &mut self.decoder)?;
-        let raw = String::from_utf8_lossy(&record.value);
-        Ok(match raw_verdict(self.query, &raw) {
-            Some(verdict) => verdict,
-            None => matches_with_id(self.query, &Event::parse(&record), Some(id)),
-        })
+        let verdict = match record.encoding {
+            Encoding::Line => raw_verdict(self.query, &String::from_utf8_lossy(&record.value)),
+            Encoding::OtlpLogs | Encoding::OtlpSpans => None,
+        };
+        Ok(
+            verdict
+                .unwrap_or_else(|| matches_with_id(self.query, &Event::parse(&record), Some(id))),
+        )
     }
 }
 

@@ -1,7 +1,9 @@
 //! The record as a split stores it. A hit is rebuilt from it by [`Event::parse`], so everything that
 //! parsing reads is here; partition and offset come from the event's id.
 //!
-//! Layout: one version byte, then postcard. The origin's context, which a source's lines share, is
+//! Layout: one byte for the layout and the value's encoding (1 a line, 2 OTLP logs, 3 OTLP spans), then postcard. The
+//! encoding is kept with the record, not known by its topic: another configuration must not read old splits
+//! in another way. The origin's context, which a source's lines share, is
 //! a blob of its own: decoding many records builds each context once.
 //!
 //! [`Event::parse`]: logboom_event::Event::parse
@@ -13,7 +15,9 @@ use bytes::Bytes;
 use logboom_event::{Context, Encoding, EventId, Format, Origin, Record, SourceId};
 use serde::{Deserialize, Serialize, Serializer};
 
-const VERSION: u8 = 1;
+const LINE: u8 = 1;
+const OTLP_LOGS: u8 = 2;
+const OTLP_SPANS: u8 = 3;
 
 /// Contexts that one search remembers; a split rarely holds more sources.
 const CONTEXTS_MAX: usize = 4_096;
@@ -102,14 +106,20 @@ pub(crate) fn encode(record: &Record) -> Vec<u8> {
         value: Blob(&record.value),
     };
     let mut bytes = Vec::with_capacity(record.value.len() + 192);
-    bytes.push(VERSION);
+    bytes.push(match record.encoding {
+        Encoding::Line => LINE,
+        Encoding::OtlpLogs => OTLP_LOGS,
+        Encoding::OtlpSpans => OTLP_SPANS,
+    });
     postcard::to_extend(&stored, bytes).expect(INFALLIBLE)
 }
 
 /// Why stored bytes are no record: the split is damaged, or newer than this program.
 #[derive(Debug, thiserror::Error)]
 pub enum StoredError {
-    #[error("a stored record has format version {found}, this program reads {VERSION}")]
+    #[error(
+        "a stored record has format version {found}, this program reads {LINE} to {OTLP_SPANS}"
+    )]
     Version { found: u8 },
     #[error("a stored record does not decode")]
     Decode(#[from] postcard::Error),
@@ -129,9 +139,12 @@ pub(crate) struct Decoder {
 impl Decoder {
     pub(crate) fn decode(&mut self, bytes: &Bytes, id: EventId) -> Result<Record, StoredError> {
         let (version, body) = bytes.split_first().ok_or(StoredError::Missing)?;
-        if *version != VERSION {
-            return Err(StoredError::Version { found: *version });
-        }
+        let encoding = match *version {
+            LINE => Encoding::Line,
+            OTLP_LOGS => Encoding::OtlpLogs,
+            OTLP_SPANS => Encoding::OtlpSpans,
+            found => return Err(StoredError::Version { found }),
+        };
         let stored: StoredRecord<'_> = postcard::from_bytes(body)?;
         let origin = match stored.origin {
             Some(origin) => Some(self.origin(&origin)?),
@@ -142,7 +155,7 @@ impl Decoder {
             partition: id.partition,
             offset: id.offset,
             timestamp_ms: stored.timestamp_ms,
-            encoding: Encoding::Line,
+            encoding,
             key: stored.key.map(|key| bytes.slice_ref(key.0)),
             value: bytes.slice_ref(stored.value.0),
             origin,
@@ -226,41 +239,49 @@ mod tests {
             any::<Option<u64>>(),
             context,
         );
+        let encoding = prop::sample::select(vec![
+            Encoding::Line,
+            Encoding::OtlpLogs,
+            Encoding::OtlpSpans,
+        ]);
         let headers = prop::collection::vec(("[a-z]{0,6}", bytes()), 0..3);
         (
             any::<i64>(),
+            encoding,
             prop::option::of(bytes()),
             bytes(),
             prop::option::of(origin),
             headers,
         )
-            .prop_map(|(timestamp_ms, key, value, origin, headers)| Record {
-                topic: Arc::from("logs"),
-                partition: 3,
-                offset: 99,
-                timestamp_ms,
-                encoding: Encoding::Line,
-                key,
-                value,
-                origin: origin.map(
-                    |(source, [prev, offset, end], continues, true_len, context)| Origin {
-                        source: SourceId(source),
-                        prev,
-                        offset,
-                        end,
-                        continues,
-                        true_len,
-                        context: Arc::new(Context {
-                            host: context.0,
-                            path: context.1,
-                            service: context.2,
-                            format: context.3.parse().unwrap(),
-                            timezone: context.4,
-                        }),
-                    },
-                ),
-                headers,
-            })
+            .prop_map(
+                |(timestamp_ms, encoding, key, value, origin, headers)| Record {
+                    topic: Arc::from("logs"),
+                    partition: 3,
+                    offset: 99,
+                    timestamp_ms,
+                    encoding,
+                    key,
+                    value,
+                    origin: origin.map(
+                        |(source, [prev, offset, end], continues, true_len, context)| Origin {
+                            source: SourceId(source),
+                            prev,
+                            offset,
+                            end,
+                            continues,
+                            true_len,
+                            context: Arc::new(Context {
+                                host: context.0,
+                                path: context.1,
+                                service: context.2,
+                                format: context.3.parse().unwrap(),
+                                timezone: context.4,
+                            }),
+                        },
+                    ),
+                    headers,
+                },
+            )
     }
 
     proptest! {

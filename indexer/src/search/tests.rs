@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use logboom_event::{Context, Event, EventId, Format, Origin, Record, SourceId};
-use logboom_query::{matches_with_id, parse};
+use logboom_query::{matches_with_id, parse, parse_in};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use tantivy::directory::RamDirectory;
 use tantivy::{Index, Searcher, SingleSegmentIndexWriter, TantivyDocument};
 use ulid::Ulid;
+
+mod otlp;
 
 use super::*;
 use crate::catalog::OpenSplit;
@@ -174,7 +176,11 @@ fn events(rng: &mut StdRng, count: i64) -> Vec<Indexed> {
 }
 
 fn segment(events: &[Indexed]) -> Searcher {
-    let schema = Schema::of(Kind::Logs);
+    segment_of(Kind::Logs, events)
+}
+
+fn segment_of(kind: Kind, events: &[Indexed]) -> Searcher {
+    let schema = Schema::of(kind);
     let prototype = Index::create_in_ram(schema.tantivy());
     register_tokenizers(&prototype);
     let mut writer: SingleSegmentIndexWriter<TantivyDocument> = Index::builder()
@@ -193,15 +199,21 @@ fn segment(events: &[Indexed]) -> Searcher {
 }
 
 fn split(events: &[Indexed]) -> Arc<OpenSplit> {
+    split_of(Kind::Logs, events)
+}
+
+fn split_of(kind: Kind, events: &[Indexed]) -> Arc<OpenSplit> {
     let times = || events.iter().map(|indexed| indexed.event.timestamp_ns);
     let (first, last) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
     Arc::new(OpenSplit {
         id: Ulid::from_parts(1, 1),
-        searcher: segment(events),
+        searcher: segment_of(kind, events),
         time_range: first..=last,
         docs: events.len() as u64,
         meta: SplitMeta {
             id: Ulid::from_parts(1, 1),
+            index: "logs".into(),
+            format: 1,
             day: 0,
             docs: events.len() as u64,
             raw_bytes: 0,
@@ -214,8 +226,12 @@ fn split(events: &[Indexed]) -> Arc<OpenSplit> {
     })
 }
 
-/// Several splits, several hot segments, one of them empty.
 fn snapshot(rng: &mut StdRng, events: &[Indexed]) -> Snapshot {
+    snapshot_of(Kind::Logs, rng, events)
+}
+
+/// Several splits, several hot segments, one of them empty.
+fn snapshot_of(kind: Kind, rng: &mut StdRng, events: &[Indexed]) -> Snapshot {
     let mut cuts: Vec<usize> = (0..4).map(|_| rng.random_range(0..=events.len())).collect();
     cuts.extend([0, events.len()]);
     cuts.sort_unstable();
@@ -224,15 +240,16 @@ fn snapshot(rng: &mut StdRng, events: &[Indexed]) -> Snapshot {
         .map(|ends| &events[ends[0]..ends[1]])
         .collect();
     Snapshot {
+        kind,
         splits: pieces[..2]
             .iter()
             .filter(|piece| !piece.is_empty())
-            .map(|piece| split(piece))
+            .map(|piece| split_of(kind, piece))
             .collect(),
         hot: pieces[2..]
             .iter()
-            .map(|piece| segment(piece))
-            .chain([segment(&[])])
+            .map(|piece| segment_of(kind, piece))
+            .chain([segment_of(kind, &[])])
             .collect(),
         complete: true,
     }
@@ -376,13 +393,29 @@ fn query(rng: &mut StdRng, depth: u32) -> String {
     }
 }
 
+/// As the server does it.
+fn execute(
+    snapshot: &Snapshot,
+    request: &SearchRequest,
+    budget: Budget,
+) -> Result<SearchResponse, SearchError> {
+    let query = parse_in(&request.q, Some(snapshot.kind.name()))?;
+    super::execute(snapshot, &query, request, budget)
+}
+
 fn long() -> Budget {
     Budget::within(Duration::from_secs(600))
 }
 
 /// What a scan says: ids in order.
-fn scanned(events: &[Indexed], q: &str, range: &Range<i64>, order: Order) -> Vec<EventId> {
-    let query = parse(q).unwrap_or_else(|error| panic!("{q}: {error}"));
+fn scanned(
+    kind: Kind,
+    events: &[Indexed],
+    q: &str,
+    range: &Range<i64>,
+    order: Order,
+) -> Vec<EventId> {
+    let query = parse_in(q, Some(kind.name())).unwrap_or_else(|error| panic!("{q}: {error}"));
     let mut places: Vec<Place> = events
         .iter()
         .filter(|indexed| {
@@ -411,7 +444,7 @@ fn compare(events: &[Indexed], snapshot: &Snapshot, q: &str, rng: &mut StdRng) {
     } else {
         Order::Oldest
     };
-    let expected = scanned(events, q, &range, order);
+    let expected = scanned(snapshot.kind, events, q, &range, order);
     let whole = SearchRequest {
         q: q.to_owned(),
         from_ns: from,
@@ -488,8 +521,16 @@ fn every_clause_alone_equals_a_scan() {
         let q = clause(&mut rng);
         if seen.insert(q.clone()) {
             compare(&events, &snapshot, &q, &mut rng);
-            found +=
-                u64::from(!scanned(&events, &q, &(i64::MIN..i64::MAX), Order::Newest).is_empty());
+            found += u64::from(
+                !scanned(
+                    Kind::Logs,
+                    &events,
+                    &q,
+                    &(i64::MIN..i64::MAX),
+                    Order::Newest,
+                )
+                .is_empty(),
+            );
         }
     }
     assert!(
@@ -617,6 +658,7 @@ fn pages_stay_put_while_events_arrive() {
     let mut events = events(&mut rng, 120);
     let later = events.split_off(60);
     let before = Snapshot {
+        kind: Kind::Logs,
         splits: vec![split(&events)],
         hot: Vec::new(),
         complete: true,
@@ -662,6 +704,7 @@ fn hits_say_all_that_is_known() {
     record.value = Bytes::from_static(b"caf\xe9 {");
     one[0].event = Event::parse(&one[0].record);
     let snapshot = Snapshot {
+        kind: Kind::Logs,
         splits: vec![split(&one)],
         hot: Vec::new(),
         complete: true,
@@ -697,19 +740,12 @@ fn what_cannot_be_honoured_is_refused_by_name() {
         }),
         "`limit` is 10001; it can be 0 to 10000"
     );
-    assert_eq!(
+    assert!(
         refuse(SearchRequest {
-            q: "index:spam x".to_owned(),
+            q: "x | stats count()".to_owned(),
             ..request()
-        }),
-        "no index `spam`; there is `logs`"
-    );
-    assert_eq!(
-        refuse(SearchRequest {
-            index: Some("spam".to_owned()),
-            ..request()
-        }),
-        "no index `spam`; there is `logs`"
+        })
+        .contains("stats")
     );
     assert!(
         refuse(SearchRequest {
@@ -733,10 +769,4 @@ fn what_cannot_be_honoured_is_refused_by_name() {
         })
         .contains("`from` is not before `to`")
     );
-    let both = SearchRequest {
-        q: "index:logs".to_owned(),
-        index: Some("spans".to_owned()),
-        ..request()
-    };
-    assert!(refuse(both).contains("reads one index"));
 }

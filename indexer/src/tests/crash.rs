@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use logboom_client::{Checkpoint, Marks};
+use logboom_event::Event;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Life, Machine, NOON_MS, dies_at, lines};
-use crate::{error::Error, merge::merge_once, publish::Step};
+use crate::{build::Builder, error::Error, merge::merge_once, position::Position, publish::Step};
 
 /// All distinct lines of the log, sorted: what must be found.
 fn expected(machine: &Machine) -> Vec<String> {
@@ -181,6 +183,151 @@ async fn random_life(seed: u64) {
         expected(&machine),
         "seed {seed}"
     );
+}
+
+/// The names of all spans that the log holds.
+fn expected_spans(machine: &Machine) -> Vec<String> {
+    let records = machine.log.iter().flatten().cloned();
+    let events = records.flat_map(|record| Event::all(record).map(|(_, event)| event));
+    let mut names: Vec<String> = events.map(|event| event.body().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn a_request_of_many_spans_is_found_whole_or_not_at_all() {
+    for death in 1..=4 {
+        let mut machine = Machine::of_spans_beside(&Machine::new(1), 1);
+        machine.push_spans(0, 0..1);
+        machine.push_spans(0, 1..1);
+        machine.push_spans(0, 1..100);
+        let mut life = machine.start_with(dies_at(death)).await;
+        // One that is empty still moves the position.
+        assert_eq!(life.consume(&machine, 0, 2), 2);
+        assert_eq!(lines(&life.snapshot()).len(), 1);
+        life.consume_all(&machine);
+        let all = expected_spans(&machine);
+        assert_eq!(lines(&life.snapshot()), all);
+        let died = life.publish().await;
+        // Staged, written, answer lost (which is found out), committed.
+        assert_eq!(died.is_ok(), death == 3, "{died:?}, death {death}");
+        let mut life = machine.start().await;
+        let survived = lines(&life.snapshot()).len();
+        assert!(
+            survived == 0 || survived == 100,
+            "{survived}, death {death}"
+        );
+        life.consume_all(&machine);
+        assert_eq!(lines(&life.snapshot()), all, "death {death}");
+        life.publish().await.unwrap();
+        assert_eq!(
+            lines(&machine.start().await.snapshot()),
+            all,
+            "death {death}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn one_poisonous_span_harms_none_of_its_request() {
+    let mut machine = Machine::of_spans_beside(&Machine::new(1), 1);
+    machine.push_spans(0, 0..10);
+    let mut life = machine.start().await;
+    let mut mould = life.publisher.mould.clone();
+    mould.document = |schema, record, event, id| {
+        assert!(id.index != 4 || event.span.is_none(), "a span that panics");
+        schema.document(record, event, id)
+    };
+    life.builder = Builder::new(mould, 64 << 20);
+    let first = Checkpoint {
+        incarnation: 1,
+        next_offset: 0,
+        last_crc: None,
+    };
+    let position = Position::new(first, Marks::default());
+    life.builder.place(&machine.topic, 0, position);
+    life.consume_all(&machine);
+    let counts = life.builder.take_counts();
+    assert_eq!((counts.indexed, counts.bare, counts.left_out), (10, 1, 0));
+    let found = lines(&life.snapshot());
+    let whole = found
+        .iter()
+        .filter(|name| expected_spans(&machine).contains(name));
+    assert_eq!(whole.count(), 9);
+    // The bytes of the tenth are found by its name.
+    assert_eq!(
+        found.iter().filter(|text| text.contains("span 4")).count(),
+        1
+    );
+}
+
+/// Two indexes on one disk, consumed, published and merged in any order, until the process dies.
+async fn random_lives_of_two(seed: u64) {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut logs = Machine::new(2);
+    let mut spans = Machine::of_spans_beside(&logs, 2);
+    let (mut lines_sent, mut spans_sent) = (0_u64, 0_u64);
+    for _ in 0..random.random_range(2..6) {
+        let passes = dies_at(random.random_range(0..30));
+        let mut lives = Machine::start_all(&[&logs, &spans], passes).await;
+        for _ in 0..random.random_range(1..16) {
+            let partition = random.random_range(0..2);
+            let which = random.random_range(0..2);
+            let survived = match random.random_range(0..6) {
+                0 => {
+                    for _ in 0..random.random_range(1..30) {
+                        logs.append(partition, 1, lines_sent, NOON_MS);
+                        lines_sent += 1;
+                    }
+                    true
+                }
+                1 => {
+                    let first = spans_sent;
+                    spans_sent += random.random_range(0..40);
+                    spans.push_spans(partition, first..spans_sent);
+                    true
+                }
+                2 | 3 => {
+                    let machine = [&logs, &spans][which];
+                    lives[which].consume(machine, partition, random.random_range(1..10));
+                    true
+                }
+                4 => lives[which].publish().await.is_ok(),
+                _ => {
+                    let life = &lives[which];
+                    merge_once(&life.publisher, &life.snapshot()).await.is_ok()
+                }
+            };
+            if !survived {
+                break;
+            }
+        }
+    }
+    let mut lives = Machine::start_all(&[&logs, &spans], dies_at(0)).await;
+    let all = [expected(&logs), expected_spans(&spans)];
+    for (life, (machine, all)) in lives.iter_mut().zip([&logs, &spans].into_iter().zip(&all)) {
+        life.consume_all(machine);
+        assert_eq!(lines(&life.snapshot()), *all, "seed {seed}");
+        life.publish().await.unwrap();
+    }
+    let lives = Machine::start_all(&[&logs, &spans], dies_at(0)).await;
+    for (life, all) in lives.iter().zip(&all) {
+        assert_eq!(lines(&life.snapshot()), *all, "seed {seed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_indexes_on_one_disk_never_lose_or_double_an_event() {
+    let mut lives = tokio::task::JoinSet::new();
+    for seed in 0..20 {
+        if lives.len() >= 8 {
+            lives.join_next().await.unwrap().unwrap();
+        }
+        lives.spawn(random_lives_of_two(seed));
+    }
+    while let Some(life) = lives.join_next().await {
+        life.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

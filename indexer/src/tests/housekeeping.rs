@@ -2,9 +2,12 @@
 
 use std::{path::Path, time::Duration};
 
-use super::machine::{Life, Machine, NOON_MS, lines};
+use super::machine::{Life, Machine, NOON_MS, dies_at, lines};
 use crate::{
+    hot::Mould,
+    kind::Kind,
     merge::merge_once,
+    recover::recover,
     retention::{delete_marked, expire},
     tables,
 };
@@ -197,4 +200,73 @@ async fn files_that_nobody_knows_and_staged_rows_go_at_start() {
         []
     );
     assert_eq!(lines(&life.snapshot()).len(), 10);
+}
+
+#[tokio::test]
+async fn an_index_is_merged_and_expires_by_itself() {
+    let mut logs = Machine::new(1);
+    let mut spans = Machine::of_spans_beside(&logs, 1);
+    let mut lives = Machine::start_all(&[&logs, &spans], dies_at(0)).await;
+    for round in 0..8 {
+        logs.append(0, 1, round, NOON_MS);
+        spans.push_spans(0, round..round + 1);
+        for (life, machine) in lives.iter_mut().zip([&logs, &spans]) {
+            life.consume_all(machine);
+            life.publish().await.unwrap();
+        }
+    }
+    let [of_logs, of_spans] = &lives[..] else {
+        panic!("two indexes")
+    };
+    assert!(
+        merge_once(&of_spans.publisher, &of_spans.snapshot())
+            .await
+            .unwrap()
+    );
+    let splits = |life: &Life| life.snapshot().splits.len();
+    assert_eq!((splits(of_logs), splits(of_spans)), (8, 1));
+    let (keep, now_ms) = (Duration::from_secs(1), NOON_MS + 10_000);
+    let gone = expire(&of_logs.publisher, &of_logs.snapshot(), keep, now_ms).await;
+    assert_eq!(gone.unwrap(), 8);
+    drop(lives);
+    let lives = Machine::start_all(&[&logs, &spans], dies_at(0)).await;
+    assert_eq!(lines(&lives[0].snapshot()).len(), 0);
+    assert_eq!(lines(&lives[1].snapshot()).len(), 8);
+}
+
+#[tokio::test]
+async fn an_index_that_is_not_configured_any_more_keeps_its_splits() {
+    let logs = Machine::new(1);
+    let mut spans = Machine::of_spans_beside(&logs, 1);
+    spans.push_spans(0, 0..5);
+    let mut life = spans.start().await;
+    life.consume_all(&spans);
+    life.publish().await.unwrap();
+    let splits_dir = life.publisher.splits_dir.clone();
+    drop(life);
+    let without = logs.start().await;
+    assert!(without.snapshot().splits.is_empty());
+    assert_eq!(folders(&splits_dir), 1);
+    drop(without);
+    assert_eq!(lines(&spans.start().await.snapshot()).len(), 5);
+}
+
+#[tokio::test]
+async fn an_index_cannot_be_opened_as_another_kind_nor_a_split_of_a_newer_format() {
+    let mut machine = Machine::new(1);
+    let life = published(&mut machine, 1, NOON_MS).await;
+    let (database, epoch) = (life.publisher.database.clone(), life.publisher.epoch);
+    let refused = tables::know_index(&database, epoch, "logs", Kind::Spans, NOON_MS).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("`logs` holds logs"), "{refused}");
+    let mut write = database.begin().await.unwrap();
+    sqlx::query("UPDATE splits SET format = 2")
+        .execute(&mut *write)
+        .await
+        .unwrap();
+    write.commit().await.unwrap();
+    let moulds = [("logs".into(), Mould::new(Kind::Logs))].into();
+    let refused = recover(&database, &life.publisher.splits_dir, &moulds).await;
+    let refused = refused.map(|_| ()).unwrap_err().to_string();
+    assert!(refused.contains("newer logboom"), "{refused}");
 }

@@ -7,8 +7,12 @@ use std::sync::{
 
 use bytes::Bytes;
 use logboom_client::{Checkpoint, Marks};
-use logboom_event::{Context, EventId, Format, Origin, Record, SourceId};
+use logboom_event::{
+    Context, Encoding, Event, EventId, Format, Origin, Record, SourceId,
+    otlp::{Request, Signal},
+};
 use logboom_metastore::Database;
+use serde_json::json;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +26,7 @@ use crate::{
     kind::Kind,
     position::Position,
     publish::{Passes, Publisher, Step},
-    recover,
+    recover::{self, Moulds},
     schema::Schema,
     search::stored,
     tables,
@@ -30,9 +34,12 @@ use crate::{
 
 pub(crate) const NOON_MS: i64 = 1_767_268_800_000;
 
-/// What survives: the disk and the queue.
+/// What survives: the disk and the queue, as one index sees them.
 pub(crate) struct Machine {
-    pub(super) folder: TempDir,
+    pub(super) folder: Arc<TempDir>,
+    pub(super) index: Arc<str>,
+    kind: Kind,
+    encoding: Encoding,
     pub(crate) topic: Arc<str>,
     /// The log of every partition.
     pub(crate) log: Vec<Vec<Record>>,
@@ -43,11 +50,47 @@ pub(crate) struct Machine {
 impl Machine {
     pub(crate) fn new(partitions: usize) -> Machine {
         Machine {
-            folder: TempDir::new().unwrap(),
+            folder: Arc::new(TempDir::new().unwrap()),
+            index: Arc::from("logs"),
+            kind: Kind::Logs,
+            encoding: Encoding::Line,
             topic: Arc::from("logs"),
             log: vec![Vec::new(); partitions],
             now_ms: NOON_MS,
         }
+    }
+
+    /// The index of spans on the same disk.
+    pub(crate) fn of_spans_beside(other: &Machine, partitions: usize) -> Machine {
+        Machine {
+            folder: Arc::clone(&other.folder),
+            index: Arc::from("spans"),
+            kind: Kind::Spans,
+            encoding: Encoding::OtlpSpans,
+            topic: Arc::from("otlp_spans"),
+            log: vec![Vec::new(); partitions],
+            now_ms: NOON_MS,
+        }
+    }
+
+    /// Appends one request of spans that are called by these numbers.
+    pub(crate) fn push_spans(&mut self, partition: usize, numbers: std::ops::Range<u64>) {
+        let span = |number: u64| {
+            json!({
+                "traceId": format!("{:032x}", number / 7 + 1), "spanId": format!("{:016x}", number + 1),
+                "name": format!("span {number}"), "kind": 2,
+                "startTimeUnixNano": (NOON_MS as u64 * 1_000_000 + number).to_string(),
+                "endTimeUnixNano": (NOON_MS as u64 * 1_000_000 + number * 3).to_string(),
+            })
+        };
+        let spans: Vec<_> = numbers.map(span).collect();
+        let body = json!({"resourceSpans": [{
+            "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "cart"}}]},
+            "scopeSpans": [{"spans": spans}],
+        }]});
+        let body = serde_json::to_vec(&body).unwrap();
+        let request = Request::from_json(Signal::Spans, &body).unwrap();
+        self.push(partition, request.body().clone(), None, NOON_MS);
     }
 
     /// Appends a line of a source; the same `number` again is the agent's retry.
@@ -85,7 +128,7 @@ impl Machine {
             partition: partition as i32,
             offset: log.len() as i64,
             timestamp_ms: arrival_ms,
-            encoding: logboom_event::Encoding::Line,
+            encoding: self.encoding,
             key: None,
             value: value.into(),
             origin,
@@ -97,26 +140,52 @@ impl Machine {
         self.start_with(Arc::new(|_| true)).await
     }
 
-    /// As `run` does it, with the log in place of the queue.
     pub(super) async fn start_with(&self, passes: Passes) -> Life {
-        let splits_dir = self.folder.path().join("splits");
-        let database = Database::open(self.folder.path().join("metastore.db"), tables::MIGRATIONS)
-            .await
-            .unwrap();
+        Machine::start_all(&[self], passes).await.remove(0)
+    }
+
+    /// As `run` does it, with the logs in place of the queue: one process, an index for each of the machines, which
+    /// share a disk.
+    pub(super) async fn start_all(machines: &[&Machine], passes: Passes) -> Vec<Life> {
+        let splits_dir = machines[0].folder.path().join("splits");
+        let path = machines[0].folder.path().join("metastore.db");
+        let database = Database::open(path, tables::MIGRATIONS).await.unwrap();
         let epoch = tables::take_ownership(&database).await.unwrap();
-        let mould = Mould::new(Schema::of(Kind::Logs));
-        let catalog = Arc::new(Catalog::default());
-        catalog.load(
-            recover::recover(&database, &splits_dir, &mould)
-                .await
-                .unwrap(),
-        );
-        let mut builder = Builder::new(mould.clone());
-        for partition in 0..self.log.len() as i32 {
-            let stored = tables::checkpoint(&database, &self.topic, partition)
+        let named = |machine: &&Machine| (Arc::clone(&machine.index), Mould::new(machine.kind));
+        let moulds: Moulds = machines.iter().map(named).collect();
+        for (name, mould) in &moulds {
+            tables::know_index(&database, epoch, name, mould.kind, NOON_MS)
                 .await
                 .unwrap();
-            let (checkpoint, marks) = match stored {
+        }
+        let mut splits = recover::recover(&database, &splits_dir, &moulds)
+            .await
+            .unwrap();
+        let mut lives = Vec::new();
+        for machine in machines {
+            let catalog = Arc::new(Catalog::new(machine.kind));
+            catalog.load(splits.remove(&machine.index).unwrap_or_default());
+            let publisher = Publisher {
+                index: Arc::clone(&machine.index),
+                database: database.clone(),
+                epoch,
+                splits_dir: splits_dir.clone(),
+                mould: moulds[&machine.index].clone(),
+                catalog,
+                abort: CancellationToken::new(),
+                passes: Arc::clone(&passes),
+            };
+            lives.push(machine.live(publisher).await);
+        }
+        lives
+    }
+
+    async fn live(&self, publisher: Publisher) -> Life {
+        let (database, epoch) = (&publisher.database, publisher.epoch);
+        let mut builder = Builder::new(publisher.mould.clone(), 64 << 20);
+        for partition in 0..self.log.len() as i32 {
+            let stored = tables::checkpoint(database, &self.topic, partition).await;
+            let (checkpoint, marks) = match stored.unwrap() {
                 Some(stored) => stored,
                 None => {
                     let first = Checkpoint {
@@ -124,35 +193,19 @@ impl Machine {
                         next_offset: 0,
                         last_crc: None,
                     };
-                    tables::establish(
-                        &database,
-                        epoch,
-                        &self.topic,
-                        partition,
-                        first,
-                        &Marks::default(),
-                    )
-                    .await
-                    .unwrap();
-                    (first, Marks::default())
+                    let (topic, marks) = (&self.topic, Marks::default());
+                    tables::establish(database, epoch, topic, partition, first, &marks)
+                        .await
+                        .unwrap();
+                    (first, marks)
                 }
             };
             builder.place(&self.topic, partition, Position::new(checkpoint, marks));
         }
-        let abort = CancellationToken::new();
-        let publisher = Publisher {
-            database,
-            epoch,
-            splits_dir,
-            mould,
-            catalog: Arc::clone(&catalog),
-            abort,
-            passes,
-        };
         Life {
             builder,
+            catalog: Arc::clone(&publisher.catalog),
             publisher,
-            catalog,
         }
     }
 }
@@ -227,7 +280,7 @@ pub(super) fn dies_at(nth: usize) -> Passes {
     Arc::new(move |_: Step| passed.fetch_add(1, Ordering::Relaxed) + 1 != nth)
 }
 
-/// The line of every document, sorted: twice when it is indexed twice.
+/// The line, or the span's name, of every document, sorted: twice when it is indexed twice.
 pub(super) fn lines(snapshot: &Snapshot) -> Vec<String> {
     let mut lines = Vec::new();
     // Only the line is looked at.
@@ -257,7 +310,10 @@ pub(super) fn lines(snapshot: &Snapshot) -> Vec<String> {
                     .and_then(|value| value.as_bytes())
                     .unwrap();
                 let record = decoder.decode(&Bytes::copy_from_slice(stored), id).unwrap();
-                lines.push(String::from_utf8(record.value.to_vec()).unwrap());
+                lines.push(match record.encoding {
+                    Encoding::Line => String::from_utf8_lossy(&record.value).into_owned(),
+                    _ => Event::parse(&record).body().into_owned(),
+                });
             }
         }
     }

@@ -96,7 +96,7 @@ async fn measure_loghub_lines_per_second() {
             life.refresh();
             refreshed = Instant::now();
         }
-        if life.builder.is_full(64 << 20) {
+        if life.builder.is_full() {
             life.refresh();
             let publishing = Instant::now();
             life.publish().await.unwrap();
