@@ -180,7 +180,10 @@ impl Check<'_> {
     }
 
     fn query(&mut self, query: &Spanned<String>) -> Option<Arc<logboom_query::Query>> {
-        match logboom_query::parse(&query.value) {
+        // A rule is evaluated event by event: pipes have no place in it.
+        let parsed = logboom_query::parse(&query.value);
+        let filter = parsed.and_then(|query| query.filter_only().map(|()| query));
+        match filter {
             Ok(query) => Some(Arc::new(query)),
             Err(error) => {
                 self.error("query", query.defined, error.to_string());

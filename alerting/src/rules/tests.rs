@@ -104,6 +104,9 @@ rules:
   - name: e
     regex: '(a)\1'
     labels: {alertname: x, __missing__: y}
+  - name: f
+    query: 'error | stats count()'
+    threshold: {count: 1, within: 1m}
 "#,
     );
     for part in [
@@ -116,6 +119,7 @@ rules:
         "rules[4].regex: `(a)\\1` is wrong at character 4 (`\\1`): back-references are not supported",
         "`alertname` is set by logboom",
         "`__missing__` is set by logboom",
+        ":18:12: rules[5].query: ",
     ] {
         assert!(shown.contains(part), "missing `{part}` in\n{shown}");
     }
