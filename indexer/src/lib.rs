@@ -39,6 +39,7 @@ mod tables;
 mod tail;
 #[cfg(test)]
 mod tests;
+pub mod traces;
 
 use std::sync::Arc;
 

@@ -99,11 +99,20 @@ impl Remote {
     }
 
     pub async fn search(&self, request: &SearchRequest) -> Result<SearchResponse, RemoteError> {
+        self.ask("search", request).await
+    }
+
+    /// Asks what may take a search's time.
+    pub(crate) async fn ask<A: serde::de::DeserializeOwned>(
+        &self,
+        name: &str,
+        question: &impl Serialize,
+    ) -> Result<A, RemoteError> {
         let post = self
             .client
-            .post(self.url("search"))
+            .post(self.url(name))
             .timeout(SEARCH_TIMEOUT)
-            .json(request);
+            .json(question);
         self.body(self.send(post).await?).await
     }
 

@@ -6,6 +6,8 @@
 //! GET  /internal/v1/pipeline   agents, partitions, indexer and each of its indexes
 //! ```
 //!
+//! [`crate::traces`] adds its own.
+//!
 //! Errors are `{"error":{"message":…}}`, for a bad query with the byte span `from`, `to`. As many searches run
 //! at once as there are cores; more wait, and are refused when they have waited too long.
 
@@ -14,14 +16,14 @@ use std::{future::IntoFuture, sync::Arc, time::Instant};
 use axum::{
     Json, Router,
     body::Body,
-    extract::{Query as UrlQuery, State},
+    extract::{Query as UrlQuery, State, rejection::JsonRejection},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -33,6 +35,7 @@ use crate::{
     pipeline::Pipeline,
     search::{Budget, Hit, SearchError, SearchRequest, execute},
     tail::{Heard, Listener},
+    traces,
 };
 
 pub(crate) struct Server {
@@ -65,6 +68,7 @@ impl Server {
             .route("/internal/v1/search", post(search))
             .route("/internal/v1/tail", get(tail))
             .route("/internal/v1/pipeline", get(pipeline))
+            .merge(traces::routes())
             .with_state(Arc::new(self));
         let graceful = stop.clone().cancelled_owned();
         let serving = axum::serve(listener, routes)
@@ -76,52 +80,70 @@ impl Server {
             () = async { stop.cancelled().await; tokio::time::sleep(limits::SERVER_PATIENCE).await } => Ok(()),
         }
     }
+
+    /// Does blocking work when it is its turn, and answers with what it gives.
+    pub(crate) async fn answer<Q, A>(
+        &self,
+        request: Result<Json<Q>, JsonRejection>,
+        work: impl FnOnce(&Indexes, &Q, Budget) -> Result<A, SearchError> + Send + 'static,
+    ) -> Response
+    where
+        Q: Send + 'static,
+        A: Serialize + Send + 'static,
+    {
+        let Json(request) = match request {
+            Ok(request) => request,
+            Err(rejection) => {
+                return failure(
+                    StatusCode::BAD_REQUEST,
+                    json!({"message": rejection.body_text()}),
+                );
+            }
+        };
+        let started = Instant::now();
+        let turn = tokio::time::timeout(
+            limits::SEARCH_QUEUE_WAIT,
+            Arc::clone(&self.admission).acquire_owned(),
+        );
+        let Ok(Ok(permit)) = turn.await else {
+            ::metrics::counter!(metrics::SEARCH_REFUSED).increment(1);
+            let message =
+                "too many searches are running; try again, or ask for a shorter time range";
+            return failure(StatusCode::SERVICE_UNAVAILABLE, json!({"message": message}));
+        };
+        let indexes = self.indexes.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            // Held by the work, not by the client's connection: that may go before the work ends.
+            let _permit = permit;
+            let found = work(&indexes, &request, Budget::within(limits::SEARCH_TIME_MAX));
+            // Here, for a large answer takes its time, too.
+            found.map(|found| Json(found).into_response())
+        })
+        .await;
+        ::metrics::histogram!(metrics::SEARCH_SECONDS).record(started.elapsed());
+        match done {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => search_failure(&error),
+            Err(panic) => {
+                tracing::error!(%panic, "a search panicked");
+                failure(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    json!({"message": "the search failed; the log says how"}),
+                )
+            }
+        }
+    }
 }
 
 async fn search(
     State(server): State<Arc<Server>>,
-    request: Result<Json<SearchRequest>, axum::extract::rejection::JsonRejection>,
+    request: Result<Json<SearchRequest>, JsonRejection>,
 ) -> Response {
-    let Json(request) = match request {
-        Ok(request) => request,
-        Err(rejection) => {
-            return failure(
-                StatusCode::BAD_REQUEST,
-                json!({"message": rejection.body_text()}),
-            );
-        }
-    };
-    let started = Instant::now();
-    let turn = tokio::time::timeout(
-        limits::SEARCH_QUEUE_WAIT,
-        Arc::clone(&server.admission).acquire_owned(),
-    );
-    let Ok(Ok(permit)) = turn.await else {
-        ::metrics::counter!(metrics::SEARCH_REFUSED).increment(1);
-        let message = "too many searches are running; try again, or ask for a shorter time range";
-        return failure(StatusCode::SERVICE_UNAVAILABLE, json!({"message": message}));
-    };
-    let indexes = server.indexes.clone();
-    let searched = tokio::task::spawn_blocking(move || {
-        // Held by the work, not by the client's connection: that may go before the work ends.
-        let _permit = permit;
-        let budget = Budget::within(limits::SEARCH_TIME_MAX);
+    let search = |indexes: &Indexes, request: &SearchRequest, budget| {
         let (query, index) = indexes.choose(&request.q, request.index.as_deref())?;
-        execute(&index.catalog.snapshot(), &query, &request, budget)
-    })
-    .await;
-    ::metrics::histogram!(metrics::SEARCH_SECONDS).record(started.elapsed());
-    match searched {
-        Ok(Ok(response)) => Json(response).into_response(),
-        Ok(Err(error)) => search_failure(&error),
-        Err(panic) => {
-            tracing::error!(%panic, "a search panicked");
-            failure(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                json!({"message": "the search failed; the log says how"}),
-            )
-        }
-    }
+        execute(&index.catalog.snapshot(), &query, request, budget)
+    };
+    server.answer(request, search).await
 }
 
 #[derive(Deserialize)]

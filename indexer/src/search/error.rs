@@ -32,6 +32,16 @@ pub enum RequestError {
     TwoIndexes { query: String, request: String },
     #[error("`from` is not before `to`")]
     EmptyRange,
+    #[error("`limit` is {found}; a list of traces can have 1 to {max}")]
+    Traces { found: usize, max: usize },
+    #[error("`{0}` is no trace id; these are 32 hex digits, not all zero")]
+    TraceId(String),
+    #[error("`{0}` is no span id; these are 16 hex digits, not all zero")]
+    SpanId(String),
+    #[error("`step` is {found} ns; it is 1 or more")]
+    Step { found: i64 },
+    #[error("the range has {found} steps; at most {max} can be shown, so make `step` longer")]
+    Steps { found: i128, max: i64 },
 }
 
 #[derive(Debug, Error)]

@@ -168,7 +168,7 @@ pub(crate) fn span_hex(id: [u8; 8]) -> String {
     format!("{:016x}", u64::from_be_bytes(id))
 }
 
-fn rfc3339(ns: i64) -> String {
+pub(crate) fn rfc3339(ns: i64) -> String {
     Timestamp::from_nanosecond(ns.into())
         .map_or_else(|_| ns.to_string(), |time| format!("{time:.9}"))
 }

@@ -12,9 +12,12 @@ mod error;
 mod histogram;
 mod hit;
 mod limits;
+pub(crate) mod matching;
 mod plan;
 mod plan_span;
 mod scan;
+mod stats;
+mod stats_columns;
 mod steady;
 pub(crate) mod stored;
 mod terms;
@@ -26,7 +29,7 @@ mod top;
 use std::time::{Duration, Instant};
 
 use logboom_event::Event;
-use logboom_query::Query;
+use logboom_query::{Query, Table};
 use serde::{Deserialize, Serialize};
 use tantivy::DocAddress;
 
@@ -35,8 +38,11 @@ use self::cursor::Place;
 pub use self::error::{IndexError, RequestError, SearchError};
 use self::histogram::Counts;
 pub use self::histogram::Histogram;
+pub(crate) use self::hit::rfc3339;
 pub use self::hit::{Hit, HitEvent, HitLink};
-use self::scan::{Encoded, Outcome, Part, Scan};
+use self::matching::{Encoded, Matching, Part};
+use self::scan::{Outcome, Scan};
+use self::stats::Tabulating;
 use self::stored::{Decoder, StoredError};
 use self::top::{Found, Top};
 use crate::catalog::Snapshot;
@@ -89,6 +95,9 @@ pub struct SearchResponse {
     pub next: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub histogram: Option<Histogram>,
+    /// The answer to a query with pipes, which has no hits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<Table>,
 }
 
 /// How long a search may take.
@@ -103,6 +112,10 @@ impl Budget {
             deadline: Instant::now() + time,
         }
     }
+
+    pub(crate) fn deadline(self) -> Instant {
+        self.deadline
+    }
 }
 
 /// Answers one request from one snapshot of the index that it is for; `query` is its `q`, read as one of that index.
@@ -113,7 +126,6 @@ pub fn execute(
     budget: Budget,
 ) -> Result<SearchResponse, SearchError> {
     let begun = Instant::now();
-    query.filter_only()?;
     let after = check(request)?;
     let (from_ns, to_ns) = (
         request.from_ns.unwrap_or(i64::MIN),
@@ -140,13 +152,30 @@ pub fn execute(
         Order::Newest => parts.sort_by_key(|part| std::cmp::Reverse(part.last_ns)),
         Order::Oldest => parts.sort_by_key(|part| part.first_ns),
     }
-    let mut scan = Scan {
+    let matching = Matching {
         schema: &schema,
         query,
         range: from_ns..to_ns,
+        deadline: budget.deadline,
+        decoder: Decoder::default(),
+    };
+    if let Some(stats) = query.stats() {
+        let mut tabulating = Tabulating::new(matching, stats);
+        let in_time = tabulating.parts(&parts)?;
+        let table = tabulating.aggregation.table(&query.pipes);
+        let counted = in_time && snapshot.complete;
+        return Ok(SearchResponse {
+            total: counted.then_some(tabulating.total),
+            complete: counted && table.complete,
+            took_ms: took_ms(begun),
+            table: Some(table),
+            ..SearchResponse::default()
+        });
+    }
+    let mut scan = Scan {
+        matching,
         order: request.order,
         after,
-        deadline: budget.deadline,
         total: 0,
         // One more than the page: tells whether there is a next one.
         top: Top::new(
@@ -158,7 +187,6 @@ pub fn execute(
             },
         ),
         counts,
-        decoder: Decoder::default(),
     };
     let mut in_time = true;
     for (number, part) in parts.iter().enumerate() {
@@ -171,22 +199,27 @@ pub fn execute(
         total,
         top,
         counts,
-        mut decoder,
+        mut matching,
         ..
     } = scan;
-    let (hits, next) = page(&parts, top.into_sorted(), request, &mut decoder)?;
+    let (hits, next) = page(&parts, top.into_sorted(), request, &mut matching.decoder)?;
     let complete = in_time && snapshot.complete;
     Ok(SearchResponse {
         total: complete.then_some(total),
         complete,
         hits,
-        took_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        took_ms: took_ms(begun),
         // Behind an unfinished page there may be hits that belong on it.
         next: next
             .filter(|_| in_time)
             .map(|place| cursor::encode(request.order, place)),
         histogram: counts.map(Counts::finish),
+        table: None,
     })
+}
+
+pub(crate) fn took_ms(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Refuses what cannot be honoured; gives the place that the page begins after.
@@ -219,7 +252,7 @@ fn check(request: &SearchRequest) -> Result<Option<Place>, RequestError> {
         .ok_or(RequestError::Cursor)
 }
 
-fn parts(snapshot: &Snapshot) -> Result<Vec<Part<'_>>, SearchError> {
+pub(crate) fn parts(snapshot: &Snapshot) -> Result<Vec<Part<'_>>, SearchError> {
     let mut parts = Vec::with_capacity(snapshot.splits.len() + snapshot.hot.len());
     for split in &snapshot.splits {
         let (first_ns, last_ns) = (*split.time_range.start(), *split.time_range.end());
@@ -230,7 +263,7 @@ fn parts(snapshot: &Snapshot) -> Result<Vec<Part<'_>>, SearchError> {
         });
     }
     for searcher in &snapshot.hot {
-        if let Some((first_ns, last_ns)) = scan::time_bounds(searcher)? {
+        if let Some((first_ns, last_ns)) = matching::time_bounds(searcher)? {
             parts.push(Part {
                 searcher,
                 first_ns,

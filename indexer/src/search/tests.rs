@@ -742,13 +742,6 @@ fn what_cannot_be_honoured_is_refused_by_name() {
     );
     assert!(
         refuse(SearchRequest {
-            q: "x | stats count()".to_owned(),
-            ..request()
-        })
-        .contains("stats")
-    );
-    assert!(
-        refuse(SearchRequest {
             cursor: Some("junk".to_owned()),
             ..request()
         })
@@ -769,4 +762,46 @@ fn what_cannot_be_honoured_is_refused_by_name() {
         })
         .contains("`from` is not before `to`")
     );
+}
+
+#[test]
+fn a_table_is_the_oracles_by_columns_and_by_records() {
+    let mut rng = StdRng::seed_from_u64(11);
+    let all = events(&mut rng, 600);
+    let snapshot = Snapshot {
+        kind: Kind::Logs,
+        splits: vec![split(&all[..250]), split(&all[250..400])],
+        hot: vec![split(&all[400..]).searcher.clone()],
+        complete: true,
+    };
+    for q in [
+        "* | stats count() by level, bin(timestamp, 10s) | sort -count()",
+        "* | stats count(), max(timestamp) by service, level | sort service | limit 7",
+        "level:>=warn | stats count_distinct(host), min(timestamp) by host",
+    ] {
+        let query = logboom_query::parse(q).unwrap();
+        let mut oracle = logboom_query::Aggregation::new(query.stats().unwrap());
+        let matching = all
+            .iter()
+            .filter(|indexed| logboom_query::matches(&query, &indexed.event));
+        let mut total = 0;
+        for indexed in matching {
+            oracle.add_event(&indexed.event);
+            total += 1;
+        }
+        assert!(total > 0, "{q} matches nothing");
+        let request = SearchRequest {
+            q: q.to_owned(),
+            ..SearchRequest::default()
+        };
+        let answer = execute(&snapshot, &request, long()).unwrap();
+        assert_eq!(answer.total, Some(total), "{q}");
+        assert!(answer.hits.is_empty() && answer.complete, "{q}");
+        let (found, expected) = (answer.table.unwrap(), oracle.table(&query.pipes));
+        assert_eq!(
+            serde_json::to_value(found).unwrap(),
+            serde_json::to_value(expected).unwrap(),
+            "{q}"
+        );
+    }
 }
