@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use logboom_indexer::RemoteError;
 use serde_json::json;
 
 use crate::time::TimeError;
@@ -47,6 +48,12 @@ pub(crate) enum ApiError {
     #[error("nothing is at `{0}`; the API is listed at `/api/openapi.json`")]
     NotFound(String),
     #[error(
+        "no span of trace `{0}` is in the index; it may be on its way, or older than what is kept"
+    )]
+    NoTrace(String),
+    #[error("trace `{trace}` has no span `{span}` in the index")]
+    NoSpan { trace: String, span: String },
+    #[error(
         "this process has no alerting: set `ui.alerting_data` to the directory of a `logboom alerting`"
     )]
     NoAlerting,
@@ -65,14 +72,17 @@ pub(crate) enum ApiError {
 }
 
 impl ApiError {
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             ApiError::Query { .. }
             | ApiError::Time { .. }
             | ApiError::EmptyRange
             | ApiError::Parameter { .. }
             | ApiError::Parameters(_) => StatusCode::BAD_REQUEST,
-            ApiError::NotFound(_) | ApiError::NoAlerting => StatusCode::NOT_FOUND,
+            ApiError::NotFound(_)
+            | ApiError::NoTrace(_)
+            | ApiError::NoSpan { .. }
+            | ApiError::NoAlerting => StatusCode::NOT_FOUND,
             ApiError::TooManyTails(_) | ApiError::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Indexer(_) => StatusCode::BAD_GATEWAY,
             ApiError::Alerting(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -86,6 +96,18 @@ impl ApiError {
                 json!({"error": {"message": message, "from": from, "to": to}})
             }
             other => json!({"error": {"message": other.to_string()}}),
+        }
+    }
+}
+
+/// What the indexer's refusal means for the one who asked.
+impl From<RemoteError> for ApiError {
+    fn from(error: RemoteError) -> ApiError {
+        match error {
+            RemoteError::Query { message, from, to } => ApiError::Query { message, from, to },
+            RemoteError::Request { message } => ApiError::Parameters(message),
+            RemoteError::Busy { message } => ApiError::Busy(message),
+            other => ApiError::Indexer(other.to_string()),
         }
     }
 }

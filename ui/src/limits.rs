@@ -20,6 +20,50 @@ pub const LINE_BYTES_SHOWN: usize = 4 * 1024;
 /// What a row carries of all its attributes together unless `full=1`.
 pub const ATTRIBUTE_BYTES_SHOWN: usize = 16 * 1024;
 
+/// What a row carries of a span's events and of its links, each, unless `full=1`: some 50 exceptions'
+/// first lines, or one stack trace.
+pub const EVENT_BYTES_SHOWN: usize = 16 * 1024;
+
+/// Traces of one list. A page of them is chosen from, not read through.
+pub const TRACES_MAX: usize = 200;
+
+/// Traces of a list when the request does not say.
+pub const TRACES_DEFAULT: usize = 50;
+
+/// Steps of the series of services: one a pixel of half a wide screen, as with the histogram.
+pub const SERIES_STEPS_MAX: i64 = 1_000;
+
+/// Traces of one answer in Jaeger's form, the most that its own page lets one ask for.
+pub const JAEGER_TRACES_MAX: usize = 1_500;
+
+/// Traces when a request in Jaeger's form does not say; Jaeger's own number.
+pub const JAEGER_TRACES_DEFAULT: usize = 100;
+
+/// Spans of one answer in Jaeger's form, of all its traces together: Jaeger's pages hold all attributes
+/// of every span, and slow down long before this.
+pub const JAEGER_SPANS_MAX: usize = 50_000;
+
+/// Bytes of the same, counted as the JSON they become; 50,000 spans of 1 KiB are 50 MiB.
+pub const JAEGER_BYTES_MAX: usize = 64 << 20;
+
+/// Spans read from the indexer at a time: one such page is held twice. A trace of 50,000 takes ten.
+pub const JAEGER_PAGE_SPANS: usize = 5_000;
+
+/// Answers with whole traces that are put together at once: 4 times 64 MiB. More wait for their turn.
+pub const JAEGER_READS_MAX: usize = 4;
+
+/// How long a request waits for such a turn before it is refused.
+pub const JAEGER_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// How far back Jaeger's search looks when it gives no start; Jaeger's own number.
+pub const JAEGER_LOOKBACK: Duration = Duration::from_secs(48 * 60 * 60);
+
+/// The same for its dependencies.
+pub const JAEGER_DEPENDENCIES_LOOKBACK: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Tags of one search: each becomes a clause with three alternatives.
+pub const JAEGER_TAGS_MAX: usize = 50;
+
 /// Lines that one message of a live tail carries when many are ready: one write for up to 256 lines
 /// keeps 5,000 lines/s at about 20 messages/s, below a browser's frame rate.
 pub const TAIL_LINES_PER_MESSAGE_MAX: usize = 256;

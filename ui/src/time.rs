@@ -32,6 +32,12 @@ pub fn parse(text: &str, now_ns: i64) -> Result<i64, TimeError> {
     i64::try_from(nanos).map_err(|_| TimeError::OutOfRange(text.to_owned()))
 }
 
+/// Reads a length of time such as `30s` or `1h30m` as nanoseconds; nothing for other text, and for none.
+pub(crate) fn length(text: &str) -> Option<i64> {
+    let nanos = span(&text.to_ascii_lowercase())?;
+    i64::try_from(nanos).ok().filter(|nanos| *nanos > 0)
+}
+
 /// Seconds until 5138, milliseconds until 5138, and so on: the sizes do not overlap for any date
 /// between 1973 and 5138, which is why tools agree on this reading.
 fn epoch(text: &str) -> Option<i128> {
@@ -158,6 +164,15 @@ mod tests {
             assert_eq!(parse(text, NOW), Ok(seconds_ago(seconds)), "{text}");
         }
         assert_eq!(parse("250ms", NOW), Ok(NOW - 250_000_000));
+    }
+
+    #[test]
+    fn lengths_have_a_unit_and_are_longer_than_nothing() {
+        assert_eq!(length("1m30s"), Some(90_000_000_000));
+        assert_eq!(length("250ms"), Some(250_000_000));
+        for text in ["", "30", "0s", "-5m", "soon", "99999999w"] {
+            assert_eq!(length(text), None, "{text}");
+        }
     }
 
     #[test]

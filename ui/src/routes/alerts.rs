@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::json as object;
 use utoipa::IntoParams;
 
-use super::{App, Params, Shared, json};
+use super::params::Params;
+use super::{App, Shared, json};
 use crate::error::ApiError;
 use crate::limits::{HISTORY_ROWS_DEFAULT, HISTORY_ROWS_MAX};
 

@@ -20,9 +20,25 @@ pub(crate) struct SearchAnswer {
     /// Cursor of the next page; null at the end.
     next: Option<String>,
     histogram: Option<Histogram>,
+    /// What a query with pipes gives instead of hits.
+    table: Option<Table>,
 }
 
-/// One event.
+/// The answer of a query with pipes.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Table {
+    columns: Vec<String>,
+    /// How to show each column: `ns` (a length of time), `time` (nanoseconds since 1970) or null.
+    units: Vec<Option<String>>,
+    #[schema(value_type = Vec<Vec<Object>>)]
+    rows: Vec<Vec<serde_json::Value>>,
+    /// False when groups were left out; those that are there are exact.
+    complete: bool,
+    /// What was left out or estimated, in words.
+    notes: Vec<String>,
+}
+
+/// One event, or one span: the fields from `operation` on are a span's alone.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Row {
     /// RFC 3339 with nanoseconds, UTC.
@@ -46,6 +62,41 @@ pub(crate) struct Row {
     span_id: Option<String>,
     /// Stable id; `q=id:<id>` finds the event again.
     id: String,
+    operation: Option<String>,
+    /// `internal`, `server`, `client`, `producer` or `consumer`.
+    kind: Option<String>,
+    /// `unset`, `ok` or `error`.
+    status: Option<String>,
+    status_message: Option<String>,
+    duration_ns: Option<u64>,
+    /// Absent for the root of its trace.
+    parent_id: Option<String>,
+    trace_state: Option<String>,
+    events: Option<Vec<SpanEvent>>,
+    links: Option<Vec<SpanLink>>,
+    /// How many of its events were left out for their size; `full=1` gives all.
+    events_cut: Option<u64>,
+    /// The same of its links.
+    links_cut: Option<u64>,
+}
+
+/// Something that happened at one moment of a span.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SpanEvent {
+    name: String,
+    /// RFC 3339.
+    timestamp: String,
+    #[schema(value_type = Object)]
+    attributes: serde_json::Value,
+}
+
+/// A span, often of another trace, that this one has to do with.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SpanLink {
+    trace_id: String,
+    span_id: String,
+    #[schema(value_type = Object)]
+    attributes: serde_json::Value,
 }
 
 /// Matches over time.

@@ -3,9 +3,14 @@
 mod alerts;
 mod answer;
 mod health;
+mod jaeger;
+mod params;
 mod pipeline;
 mod search;
+mod services;
 mod tail;
+mod trace_answer;
+mod traces;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -15,6 +20,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower_http::compression::{CompressionLayer, CompressionLevel};
@@ -22,6 +28,7 @@ use utoipa::OpenApi;
 
 use crate::error::ApiError;
 use crate::guard::{self, PublicName};
+use crate::limits::JAEGER_READS_MAX;
 use crate::run::{Config, Deps};
 use crate::{assets, metrics};
 
@@ -31,6 +38,8 @@ struct Shared {
     /// Ends the live tails, which would otherwise hold up the end of the process.
     stop: CancellationToken,
     tails_open: Arc<AtomicUsize>,
+    /// Turns to put whole traces together in Jaeger's form.
+    jaeger_reads: Semaphore,
 }
 
 type App = axum::extract::State<Arc<Shared>>;
@@ -39,11 +48,23 @@ type App = axum::extract::State<Arc<Shared>>;
 #[openapi(
     info(
         title = "logboom",
-        description = "Search, live tail, alerts and the state of the pipeline."
+        description = "Search, live tail, traces, services, alerts and the state of the pipeline; traces in Jaeger's form too."
     ),
     paths(
         search::search,
         tail::tail,
+        traces::traces,
+        traces::trace,
+        traces::span,
+        services::services,
+        services::dependencies,
+        services::names,
+        jaeger::services,
+        jaeger::operation_names,
+        jaeger::operations,
+        jaeger::traces,
+        jaeger::trace,
+        jaeger::dependencies,
         alerts::alerts,
         alerts::rules,
         alerts::history,
@@ -58,6 +79,23 @@ type App = axum::extract::State<Arc<Shared>>;
         answer::SearchAnswer,
         answer::Row,
         answer::Histogram,
+        answer::Table,
+        answer::SpanEvent,
+        answer::SpanLink,
+        trace_answer::TraceList,
+        trace_answer::TraceSummary,
+        trace_answer::Root,
+        trace_answer::ServiceCount,
+        trace_answer::Trace,
+        trace_answer::SpanRows,
+        trace_answer::ServicesAnswer,
+        trace_answer::ServiceRow,
+        trace_answer::Series,
+        trace_answer::Dependencies,
+        trace_answer::Edge,
+        trace_answer::NamesAnswer,
+        trace_answer::ServiceNames,
+        trace_answer::OperationName,
         answer::ErrorAnswer,
         answer::ErrorDetail
     ))
@@ -75,10 +113,26 @@ pub(crate) fn router(config: &Config, deps: Deps, stop: CancellationToken) -> Ro
         deps,
         stop,
         tails_open: Arc::default(),
+        jaeger_reads: Semaphore::new(JAEGER_READS_MAX),
     });
     let api = Router::new()
         .route("/api/v1/search", get(search::search))
         .route("/api/v1/tail", get(tail::tail))
+        .route("/api/v1/traces", get(traces::traces))
+        .route("/api/v1/traces/{id}", get(traces::trace))
+        .route("/api/v1/traces/{id}/spans/{span_id}", get(traces::span))
+        .route("/api/v1/services", get(services::services))
+        .route("/api/v1/dependencies", get(services::dependencies))
+        .route("/api/v1/names", get(services::names))
+        .route("/api/services", get(jaeger::services))
+        .route(
+            "/api/services/{service}/operations",
+            get(jaeger::operation_names),
+        )
+        .route("/api/operations", get(jaeger::operations))
+        .route("/api/traces", get(jaeger::traces))
+        .route("/api/traces/{id}", get(jaeger::trace))
+        .route("/api/dependencies", get(jaeger::dependencies))
         .route("/api/v1/alerts", get(alerts::alerts))
         .route("/api/v1/rules", get(alerts::rules))
         .route("/api/v1/history", get(alerts::history))
@@ -127,25 +181,6 @@ async fn measure(route: Option<MatchedPath>, request: Request, next: Next) -> Re
     ::metrics::histogram!(metrics::HTTP_REQUEST_SECONDS, "route" => route)
         .record(started.elapsed().as_secs_f64());
     response
-}
-
-/// Query parameters whose misreading is answered in the API's own form.
-struct Params<T>(T);
-
-impl<T: serde::de::DeserializeOwned, S: Send + Sync> axum::extract::FromRequestParts<S>
-    for Params<T>
-{
-    type Rejection = ApiError;
-
-    async fn from_request_parts(
-        parts: &mut axum::http::request::Parts,
-        state: &S,
-    ) -> Result<Self, ApiError> {
-        axum::extract::Query::<T>::from_request_parts(parts, state)
-            .await
-            .map(|query| Params(query.0))
-            .map_err(|rejection| ApiError::Parameters(rejection.body_text()))
-    }
 }
 
 /// Answers with whatever serialises.

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 
-use super::{App, json, search};
+use super::{App, json};
 use crate::error::ApiError;
 
 /// Agents, partitions with their lag, and the indexer.
@@ -12,13 +12,7 @@ use crate::error::ApiError;
     (status = 502, description = "The indexer does not answer", body = super::answer::ErrorAnswer),
 ))]
 pub(super) async fn pipeline(State(shared): App) -> Result<Response, ApiError> {
-    shared
-        .deps
-        .search
-        .pipeline()
-        .await
-        .map(json)
-        .map_err(search::remote)
+    Ok(json(shared.deps.search.pipeline().await?))
 }
 
 /// The port that each listener of this process got.

@@ -1,26 +1,24 @@
 //! Search: reads the parameters, asks the indexer, cuts long lines.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use axum::extract::State;
 use axum::response::Response;
-use logboom_indexer::RemoteError;
 use logboom_indexer::search::{Order, SearchRequest};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::IntoParams;
 
-use super::{App, Params, json};
+use super::params::{self, Params, at_most};
+use super::{App, json};
 use crate::error::ApiError;
-use crate::limits::{HISTOGRAM_BUCKETS_MAX, QUERY_BYTES_MAX, SEARCH_ROWS_DEFAULT, SEARCH_ROWS_MAX};
-use crate::{time, trim};
+use crate::limits::{HISTOGRAM_BUCKETS_MAX, SEARCH_ROWS_DEFAULT, SEARCH_ROWS_MAX};
+use crate::trim;
 
 /// Parameters as they stand in the URL. Times stay text here: they mean something only with a now.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SearchParams {
-    /// Query; empty or `*` is everything.
+    /// Query; empty or `*` is everything. With pipes (`… | stats count() by service`) the answer is a table.
     #[param(example = "level:error service:checkout")]
     q: Option<String>,
     /// From this time on: RFC 3339, epoch (s, ms, µs or ns by size) or relative (`15m`, `now-1h`, `2h ago`).
@@ -45,7 +43,7 @@ pub(super) struct SearchParams {
 
 /// Searches the index.
 #[utoipa::path(get, path = "/api/v1/search", params(SearchParams), responses(
-    (status = 200, description = "Matches in a stable total order", body = super::answer::SearchAnswer),
+    (status = 200, description = "Matches in a stable total order, or the table of a query with pipes", body = super::answer::SearchAnswer),
     (status = 400, description = "A parameter or the query is wrong", body = super::answer::ErrorAnswer),
     (status = 502, description = "The indexer does not answer", body = super::answer::ErrorAnswer),
 ))]
@@ -53,9 +51,9 @@ pub(super) async fn search(
     State(shared): App,
     params: Params<SearchParams>,
 ) -> Result<Response, ApiError> {
-    let full = flag("full", params.0.full.as_deref())?;
-    let request = request(params.0, now_ns())?;
-    let answer = shared.deps.search.search(&request).await.map_err(remote)?;
+    let full = params::flag("full", params.0.full.as_deref())?;
+    let request = request(params.0, params::now_ns())?;
+    let answer = shared.deps.search.search(&request).await?;
     if full {
         return Ok(json(answer));
     }
@@ -68,11 +66,7 @@ pub(super) async fn search(
 }
 
 fn request(params: SearchParams, now_ns: i64) -> Result<SearchRequest, ApiError> {
-    let from_ns = point("from", params.from.as_deref(), now_ns)?;
-    let to_ns = point("to", params.to.as_deref(), now_ns)?;
-    if from_ns.zip(to_ns).is_some_and(|(from, to)| from >= to) {
-        return Err(ApiError::EmptyRange);
-    }
+    let (from_ns, to_ns) = params::range(params.from.as_deref(), params.to.as_deref(), now_ns)?;
     let order = match params.order.as_deref() {
         None | Some("" | "newest") => Order::Newest,
         Some("oldest") => Order::Oldest,
@@ -85,7 +79,7 @@ fn request(params: SearchParams, now_ns: i64) -> Result<SearchRequest, ApiError>
         }
     };
     Ok(SearchRequest {
-        q: query(params.q)?,
+        q: params::query(params.q)?,
         from_ns,
         to_ns,
         limit: at_most(
@@ -102,71 +96,6 @@ fn request(params: SearchParams, now_ns: i64) -> Result<SearchRequest, ApiError>
             .transpose()?,
         index: params.index.filter(|index| !index.is_empty()),
     })
-}
-
-/// The query text; nothing means everything.
-pub(super) fn query(q: Option<String>) -> Result<String, ApiError> {
-    let q = q
-        .filter(|q| !q.trim().is_empty())
-        .unwrap_or_else(|| "*".to_owned());
-    if q.len() > QUERY_BYTES_MAX {
-        let message = format!(
-            "the query has {} bytes; at most {QUERY_BYTES_MAX} are read",
-            q.len()
-        );
-        return Err(ApiError::Query {
-            message,
-            from: QUERY_BYTES_MAX,
-            to: q.len(),
-        });
-    }
-    Ok(q)
-}
-
-fn point(name: &'static str, text: Option<&str>, now_ns: i64) -> Result<Option<i64>, ApiError> {
-    text.filter(|text| !text.trim().is_empty())
-        .map(|text| time::parse(text, now_ns).map_err(|source| ApiError::Time { name, source }))
-        .transpose()
-}
-
-fn at_most(name: &'static str, value: usize, maximum: usize) -> Result<usize, ApiError> {
-    match value <= maximum {
-        true => Ok(value),
-        false => Err(ApiError::Parameter {
-            name,
-            value: value.to_string(),
-            allowed: format!("at most {maximum}"),
-        }),
-    }
-}
-
-pub(super) fn flag(name: &'static str, text: Option<&str>) -> Result<bool, ApiError> {
-    match text {
-        None | Some("" | "0" | "false") => Ok(false),
-        Some("1" | "true") => Ok(true),
-        Some(other) => Err(ApiError::Parameter {
-            name,
-            value: other.to_owned(),
-            allowed: "`0` or `1`".to_owned(),
-        }),
-    }
-}
-
-fn now_ns() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
-}
-
-/// What the indexer's refusal means for the one who asked.
-pub(super) fn remote(error: RemoteError) -> ApiError {
-    match error {
-        RemoteError::Query { message, from, to } => ApiError::Query { message, from, to },
-        RemoteError::Request { message } => ApiError::Parameters(message),
-        RemoteError::Busy { message } => ApiError::Busy(message),
-        other => ApiError::Indexer(other.to_string()),
-    }
 }
 
 #[cfg(test)]
@@ -191,29 +120,8 @@ mod tests {
     }
 
     #[test]
-    fn range_is_read_against_one_now() {
-        let params = SearchParams {
-            from: Some("15m".into()),
-            to: Some("now".into()),
-            ..Default::default()
-        };
-        let request = read(params).unwrap();
-        assert_eq!(
-            (request.from_ns, request.to_ns),
-            (Some(NOW - 900_000_000_000), Some(NOW))
-        );
-    }
-
-    #[test]
     fn wrong_parameters_are_named_with_what_they_can_be() {
-        let cases: [(SearchParams, &str); 5] = [
-            (
-                SearchParams {
-                    from: Some("soon".into()),
-                    ..Default::default()
-                },
-                "`from`: `soon` is not a time",
-            ),
+        let cases: [(SearchParams, &str); 4] = [
             (
                 SearchParams {
                     from: Some("1h".into()),

@@ -21,7 +21,8 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
-use super::{App, Params, search};
+use super::App;
+use super::params::{self, Params};
 use crate::error::ApiError;
 use crate::limits::{TAIL_KEEP_ALIVE, TAIL_LINES_PER_MESSAGE_MAX, TAILS_MAX};
 use crate::{metrics, trim};
@@ -32,6 +33,8 @@ use crate::{metrics, trim};
 pub(super) struct TailParams {
     /// Query; empty or `*` is everything.
     q: Option<String>,
+    /// Index whose events are wanted, e.g. `spans`; the default is `logs`.
+    index: Option<String>,
     /// `1`: whole lines, however long.
     full: Option<String>,
 }
@@ -46,10 +49,11 @@ pub(super) async fn tail(
     State(shared): App,
     params: Params<TailParams>,
 ) -> Result<Response, ApiError> {
-    let full = search::flag("full", params.0.full.as_deref())?;
-    let q = search::query(params.0.q)?;
+    let full = params::flag("full", params.0.full.as_deref())?;
+    let q = params::query(params.0.q)?;
+    let index = params.0.index.filter(|index| !index.is_empty());
     let seat = Seat::take(&shared.tails_open)?;
-    let items = shared.deps.search.tail(&q).await.map_err(search::remote)?;
+    let items = shared.deps.search.tail_in(index.as_deref(), &q).await?;
     let events = events(items, full, shared.stop.clone()).map(move |event| {
         // The seat is given back when the response is dropped, however it ends.
         let _held = &seat;
@@ -108,7 +112,7 @@ fn messages(ready: Vec<Result<TailItem, RemoteError>>, full: bool) -> Vec<(bool,
                 ::metrics::counter!(metrics::TAIL_DROPPED_TOTAL).increment(lines);
                 (false, message("dropped", &json!({"dropped": lines})))
             }
-            Err(error) => failed(&search::remote(error).to_string()),
+            Err(error) => failed(&ApiError::from(error).to_string()),
         };
         if !rows.is_empty() {
             events.push((
