@@ -26,5 +26,5 @@ soak:
 
 ## Every decoder of outside data, 5 minutes each; needs nightly Rust and cargo-fuzz
 fuzz:
-	for crate in queue/event queue/broker indexer/query; do (cd $$crate && for target in $$(cargo +nightly fuzz list); do \
+	for crate in queue/event queue/broker agent indexer/query; do (cd $$crate && for target in $$(cargo +nightly fuzz list); do \
 		cargo +nightly fuzz run $$target -- -max_total_time=$(or $(FUZZ_SECONDS),300) || exit 1; done) || exit 1; done

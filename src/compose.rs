@@ -4,13 +4,16 @@
 //! speak to each other over the same sockets, so that what is tested in one process
 //! holds in several.
 
+mod receivers;
 #[cfg(feature = "server")]
 mod server;
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
+use tokio::net::TcpListener;
 use tracing::info;
 
 use logboom_client::ClientConfig;
@@ -85,8 +88,11 @@ pub(crate) async fn run(role: Role, config: Config) -> anyhow::Result<()> {
 async fn start(role: Role, config: Config, supervisor: &mut Supervisor) -> anyhow::Result<Started> {
     match role {
         Role::Agent => {
+            let receivers = receivers::bind_configured(&config.receive).await?;
             start_agent(&config, supervisor).await?;
-            Ok(Started::on_queue(&config))
+            let at = receivers.addresses();
+            receivers.start(&config, supervisor);
+            Ok(Started::on_queue(&config, &at))
         }
         #[cfg(feature = "server")]
         _ => server::start(role, config, supervisor).await,
@@ -101,11 +107,12 @@ struct Started {
 }
 
 impl Started {
-    fn on_queue(config: &Config) -> Started {
-        Started {
-            at: format!("ships to the queue at {}", config.queue.address),
-            _lock: None,
+    fn on_queue(config: &Config, receivers: &[(&'static str, SocketAddr)]) -> Started {
+        let mut at = format!("ships to the queue at {}", config.queue.address);
+        for (name, address) in receivers {
+            at.push_str(&format!(", {name} {address}"));
         }
+        Started { at, _lock: None }
     }
 }
 
@@ -115,6 +122,19 @@ async fn start_agent(config: &Config, supervisor: &mut Supervisor) -> anyhow::Re
         logboom_agent::run(agent, ready, stop)
     });
     supervisor.last_is_ready().await
+}
+
+/// Binds a socket; `key` is what an error calls it by.
+async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(anyhow!(
+            "`{key}`: port {} of {} is in use by another process; stop that one or choose another port (0 takes a free one)",
+            address.port(),
+            address.ip()
+        )),
+        Err(error) => Err(error).with_context(|| format!("`{key}`: cannot listen on `{address}`")),
+    }
 }
 
 fn client(config: &Config, part: &str) -> ClientConfig {

@@ -5,6 +5,7 @@
 //! module reads the environment or the file.
 
 mod raw;
+mod receive;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,16 +21,21 @@ pub(crate) use logboom_alerting::ReceiverConfig;
 #[cfg(not(feature = "server"))]
 pub(crate) type ReceiverConfig = serde_json::Value;
 
+pub(crate) use receive::{Listen, ReceiveConfig};
+
 const DEFAULT_DATA: &str = "logboom-data";
 const DEFAULT_TOPIC: &str = "logs";
 /// Name of the environment variable, and the key of the file that it overrides.
-const ENVIRONMENT: [(&str, &str); 8] = [
+const ENVIRONMENT: [(&str, &str); 11] = [
     ("LOGBOOM_DATA", "data"),
     ("LOGBOOM_LISTEN", "ui.listen"),
     ("LOGBOOM_QUEUE_ADDRESS", "queue.address"),
     ("LOGBOOM_QUEUE_LISTEN", "queue.listen"),
     ("LOGBOOM_INDEXER_LISTEN", "indexer.listen"),
     ("LOGBOOM_INDEXER_URL", "ui.indexer_url"),
+    ("LOGBOOM_OTLP_GRPC", "receive.otlp.grpc"),
+    ("LOGBOOM_OTLP_HTTP", "receive.otlp.http"),
+    ("LOGBOOM_OTLP_TOKEN", "receive.otlp.token"),
     ("LOGBOOM_LOG", "log.filter"),
     ("LOGBOOM_LOG_FORMAT", "log.format"),
 ];
@@ -48,6 +54,7 @@ pub(crate) struct Config {
     pub(crate) log: LogConfig,
     pub(crate) queue: QueueConfig,
     pub(crate) agent: AgentConfig,
+    pub(crate) receive: ReceiveConfig,
     pub(crate) indexer: IndexerConfig,
     pub(crate) alerting: AlertingConfig,
     pub(crate) ui: UiConfig,
@@ -172,21 +179,21 @@ fn resolve(
     overrides: Overrides,
     relative_to: &Path,
 ) -> anyhow::Result<Config> {
-    let text = |key: &str, file: Option<String>, default: &str| -> Named {
-        match (environment.get(key), file) {
-            (Some((name, value)), _) => Named {
-                name: (*name).to_owned(),
-                value: value.clone(),
-            },
-            (None, Some(value)) => Named {
-                name: key.to_owned(),
-                value,
-            },
-            (None, None) => Named {
-                name: key.to_owned(),
-                value: default.to_owned(),
-            },
+    let given = |key: &str, file: Option<String>| -> Option<Named> {
+        let named = |name: &str, value: String| Named {
+            name: name.to_owned(),
+            value,
+        };
+        match environment.get(key) {
+            Some((name, value)) => Some(named(name, value.clone())),
+            None => file.map(|value| named(key, value)),
         }
+    };
+    let text = |key: &str, file: Option<String>, default: &str| -> Named {
+        given(key, file).unwrap_or_else(|| Named {
+            name: key.to_owned(),
+            value: default.to_owned(),
+        })
     };
     // Paths in a file are meant from where the file is, those of the environment from the working directory.
     let data = match (overrides.data, environment.get("data"), raw.data) {
@@ -266,6 +273,11 @@ fn resolve(
         }))
         .collect::<anyhow::Result<Vec<_>>>()?;
 
+    let receive = receive::resolve(
+        given("receive.otlp.grpc", raw.receive.otlp.grpc),
+        given("receive.otlp.http", raw.receive.otlp.http),
+        given("receive.otlp.token", raw.receive.otlp.token),
+    )?;
     let topic = raw.agent.topic.unwrap_or_else(|| DEFAULT_TOPIC.to_owned());
     let topics = |given: Option<Vec<String>>| given.unwrap_or_else(|| vec![topic.clone()]);
     let advertised = raw
@@ -338,6 +350,7 @@ fn resolve(
                 None => data.join("alerting"),
             },
         },
+        receive,
         agent: AgentConfig {
             topic,
             line_bytes_max: usize::try_from(line_bytes_max).context("`agent.line_bytes_max`")?,

@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
 use logboom_disk::DirLock;
 
-use super::{Role, Started, client, part_dir, start_agent};
+use super::receivers::{self, Receivers};
+use super::{Role, Started, client, listen, part_dir, start_agent};
 use crate::config::{Config, connectable};
 use crate::supervise::Supervisor;
 
@@ -23,6 +24,7 @@ struct Listeners {
     queue: Option<TcpListener>,
     indexer: Option<TcpListener>,
     ui: Option<TcpListener>,
+    receivers: Receivers,
 }
 
 /// Starts what is called before its callers; the supervisor stops in the reverse order.
@@ -37,6 +39,10 @@ pub(super) async fn start(
         queue: bind(runs(Role::Queue), "queue.listen", config.queue.listen).await?,
         indexer: bind(runs(Role::Indexer), "indexer.listen", config.indexer.listen).await?,
         ui: bind(runs(Role::Ui), "ui.listen", config.ui.listen).await?,
+        receivers: match role {
+            Role::Up => receivers::bind(&config.receive).await?,
+            _ => Receivers::default(),
+        },
     };
     let ports = settle_addresses(role, &mut config, &listeners)?;
     let metrics = install_metrics()?;
@@ -57,6 +63,7 @@ pub(super) async fn start(
     }
     if runs(Role::Agent) {
         start_agent(&config, supervisor).await?;
+        listeners.receivers.start(&config, supervisor);
     }
     if runs(Role::Alerting) {
         let alerting = alerting_config(&config)?;
@@ -94,17 +101,9 @@ fn lock_data(role: Role, config: &Config) -> anyhow::Result<Option<DirLock>> {
 }
 
 async fn bind(wanted: bool, key: &str, address: SocketAddr) -> anyhow::Result<Option<TcpListener>> {
-    if !wanted {
-        return Ok(None);
-    }
-    match TcpListener::bind(address).await {
-        Ok(listener) => Ok(Some(listener)),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(anyhow!(
-            "`{key}`: port {} of {} is in use by another process; stop that one or choose another port (0 takes a free one)",
-            address.port(),
-            address.ip()
-        )),
-        Err(error) => Err(error).with_context(|| format!("`{key}`: cannot listen on `{address}`")),
+    match wanted {
+        true => listen(key, address).await.map(Some),
+        false => Ok(None),
     }
 }
 
@@ -134,6 +133,9 @@ fn settle_addresses(
         ports.insert("http".to_owned(), bound.to_string().into());
         let url = format!("http://{}", connectable(bound));
         config.ui.external_url.get_or_insert(url);
+    }
+    for (name, address) in listeners.receivers.addresses() {
+        ports.insert(name.to_owned(), address.to_string().into());
     }
     Ok(ports.into())
 }

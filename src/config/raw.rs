@@ -17,6 +17,7 @@ pub(super) struct RawConfig {
     pub(super) log: RawLog,
     pub(super) queue: RawQueue,
     pub(super) agent: RawAgent,
+    pub(super) receive: RawReceive,
     pub(super) indexer: RawIndexer,
     pub(super) alerting: RawAlerting,
     pub(super) ui: RawUi,
@@ -60,6 +61,20 @@ pub(super) struct RawTail {
     pub(super) service: Option<String>,
     pub(super) timezone: Option<String>,
     pub(super) read_from: Option<super::ReadFrom>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawReceive {
+    pub(super) otlp: RawOtlp,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawOtlp {
+    pub(super) grpc: Option<String>,
+    pub(super) http: Option<String>,
+    pub(super) token: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

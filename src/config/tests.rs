@@ -58,6 +58,16 @@ fn a_wrong_value_names_its_key_and_what_would_be_right() {
             "agent.tail[0]",
             "`glob` is missing",
         ),
+        (
+            "version: 1\nreceive: {otlp: {grpc: 4317}}",
+            "receive.otlp.grpc",
+            "an IP address and a port",
+        ),
+        (
+            "version: 1\nreceive: {otlp: {token: 'two words'}}",
+            "receive.otlp.token",
+            "no spaces",
+        ),
         ("queue: {}", "version", "`version: 1`"),
         ("version: 2", "version: 2", "`version: 1`"),
     ] {
@@ -155,4 +165,26 @@ fn the_example_rules_are_valid() {
     let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/examples/rules");
     let loaded = logboom_alerting::rules::load(&[rules]).unwrap();
     assert_eq!(loaded.rules.len(), 2);
+}
+
+#[test]
+fn receivers_listen_by_default_where_told_or_not_at_all() {
+    let resolved = |text: &str| {
+        resolve(
+            raw::RawConfig::parse(text).unwrap(),
+            &BTreeMap::new(),
+            Overrides::default(),
+            Path::new("/"),
+        )
+        .unwrap()
+        .receive
+    };
+    let unsaid = resolved("version: 1");
+    assert_eq!(unsaid.grpc, Listen::Default(([127, 0, 0, 1], 4317).into()));
+    assert_eq!(unsaid.http.configured(), None);
+    let said =
+        resolved("version: 1\nreceive: {otlp: {grpc: off, http: '0.0.0.0:4318', token: s3cret}}");
+    assert_eq!(said.grpc, Listen::Off);
+    assert_eq!(said.http.configured(), Some(([0, 0, 0, 0], 4318).into()));
+    assert_eq!(said.token.as_deref(), Some("s3cret"));
 }

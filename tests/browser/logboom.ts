@@ -30,7 +30,7 @@ export class Logboom {
     );
     const any = "127.0.0.1:0";
     const child = spawn(binary, ["up", "--config", join(directory, "logboom.yaml"), "--data", join(directory, "data")], {
-      env: { ...process.env, LOGBOOM_LISTEN: any, LOGBOOM_QUEUE_LISTEN: any, LOGBOOM_INDEXER_LISTEN: any },
+      env: { ...process.env, LOGBOOM_LISTEN: any, LOGBOOM_QUEUE_LISTEN: any, LOGBOOM_INDEXER_LISTEN: any, LOGBOOM_OTLP_GRPC: any, LOGBOOM_OTLP_HTTP: any },
       stdio: ["ignore", "pipe", "inherit"],
     });
     const ready = await new Promise<string>((resolve, reject) => {

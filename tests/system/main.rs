@@ -9,6 +9,8 @@ mod alerts;
 mod bad_input;
 mod exactly_once;
 mod hostile_files;
+mod otlp;
 mod process;
 mod roles;
 mod samples;
+mod traces;

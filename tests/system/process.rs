@@ -26,6 +26,8 @@ pub(crate) fn command(args: &[&str]) -> Command {
         "LOGBOOM_LISTEN",
         "LOGBOOM_QUEUE_LISTEN",
         "LOGBOOM_INDEXER_LISTEN",
+        "LOGBOOM_OTLP_GRPC",
+        "LOGBOOM_OTLP_HTTP",
     ] {
         command.env(port, "127.0.0.1:0");
     }
