@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tracing::warn;
 
 use super::{client, listen};
 use crate::config::{Config, Listen, ReceiveConfig};
@@ -57,7 +56,7 @@ pub(super) async fn bind(config: &ReceiveConfig) -> anyhow::Result<Receivers> {
             }
             Listen::Default(address) => match TcpListener::bind(address).await {
                 Ok(listener) => receivers.add(transport, listener)?,
-                Err(error) => warn!(
+                Err(error) => tracing::warn!(
                     %address, %error,
                     "OTLP is not received here: free the port, or set `{}` to another address or to `off`",
                     transport.key()
