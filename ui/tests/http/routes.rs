@@ -81,12 +81,10 @@ async fn errors_say_what_and_where() {
 
 #[tokio::test]
 async fn an_indexer_that_is_gone_is_a_502_that_says_so() {
-    // Bound and dropped: nobody listens there.
-    let gone = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    // Bound and never listening: nobody answers there, and nobody else can take the port.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let gone = socket.local_addr().unwrap();
     let server = start_before(&format!("http://{gone}"), false).await;
     for path in ["/api/v1/search", "/api/v1/pipeline", "/api/v1/tail"] {
         let response = server.get(path).await;
