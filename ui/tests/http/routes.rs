@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::server::{Indexer, hit, serve, start, start_before};
 
-async fn body(response: reqwest::Response) -> Value {
+pub(crate) async fn body(response: reqwest::Response) -> Value {
     response.json().await.unwrap()
 }
 

@@ -1,19 +1,20 @@
 //! What the tests of the routes stand on: an indexer that says what it is told, and the ui in front of it.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures::StreamExt;
 use logboom_indexer::Remote;
 use logboom_ui::{Config, Deps};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -24,6 +25,14 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Indexer {
     pub(crate) asked: Mutex<Vec<Value>>,
     pub(crate) hits: Mutex<Vec<Value>>,
+    /// What a search answers besides, e.g. a table.
+    pub(crate) extra: Mutex<Map<String, Value>>,
+    /// Answers of the routes about traces, by name; `null` where there is none.
+    pub(crate) answers: Mutex<HashMap<&'static str, Value>>,
+    /// What these were asked: name and question.
+    pub(crate) asked_of: Mutex<Vec<(String, Value)>>,
+    /// The address of the last live tail.
+    pub(crate) tailed: Mutex<String>,
     /// Lines of the tail, after which it stays open.
     pub(crate) tail: Mutex<Vec<Value>>,
     /// With this, the tail sends lines of 1 KiB as fast as they are taken, and counts them.
@@ -39,19 +48,63 @@ pub(crate) fn hit(raw: &str) -> Value {
     })
 }
 
+/// A span as the indexer answers it.
+pub(crate) fn span_hit(trace: &str, span: u64) -> Value {
+    json!({
+        "timestamp": "2026-11-25T01:00:00.000001500Z", "body": "GET /", "raw": "GET /", "level": null,
+        "service": "cart", "host": null, "source": null, "attributes": {"resource": {"service.name": "cart"}},
+        "trace_id": trace, "span_id": format!("{span:016x}"), "id": format!("0-1-{span}-0"),
+        "operation": "GET /", "kind": "server", "status": "unset", "duration_ns": 1_999,
+    })
+}
+
 async fn search(State(indexer): State<Arc<Indexer>>, Json(request): Json<Value>) -> Response {
-    let is_bad = request["q"] == "level:";
+    let q = request["q"].as_str().unwrap().to_owned();
+    let (limit, order) = (request["limit"].as_u64().unwrap(), request["order"].clone());
+    let cursor = request["cursor"].as_str().map(|at| at.parse::<usize>());
+    let is_of_spans = request["index"] == "spans";
     indexer.asked.lock().unwrap().push(request);
-    if is_bad {
+    if q == "level:" {
         let error = json!({"error": {"message": "`level:` needs a value", "from": 0, "to": 6}});
         return (StatusCode::BAD_REQUEST, Json(error)).into_response();
     }
-    let hits = indexer.hits.lock().unwrap().clone();
-    let answer = json!({"total": hits.len(), "complete": true, "hits": hits, "took_ms": 1, "next": null, "histogram": null});
+    let mut answer = json!({"complete": true, "took_ms": 1, "next": null, "histogram": null});
+    let fields = answer.as_object_mut().unwrap();
+    let hits = indexer.hits.lock().unwrap();
+    // Whole traces are read page by page; everything else is answered as it is told.
+    match q.strip_prefix("trace_id:").filter(|_| is_of_spans) {
+        Some(id) => {
+            assert_eq!(order, "oldest");
+            let of: Vec<&Value> = hits.iter().filter(|hit| hit["trace_id"] == id).collect();
+            let from = cursor.map_or(0, Result::unwrap);
+            let to = of.len().min(from + usize::try_from(limit).unwrap());
+            fields.insert("total".into(), of.len().into());
+            fields.insert("hits".into(), json!(of[from..to]));
+            if to < of.len() {
+                fields.insert("next".into(), to.to_string().into());
+            }
+        }
+        None => {
+            fields.insert("total".into(), hits.len().into());
+            fields.insert("hits".into(), json!(*hits));
+        }
+    }
+    fields.extend(indexer.extra.lock().unwrap().clone());
     Json(answer).into_response()
 }
 
-async fn tail(State(indexer): State<Arc<Indexer>>) -> Response {
+async fn told(
+    State(indexer): State<Arc<Indexer>>,
+    Path(name): Path<String>,
+    Json(question): Json<Value>,
+) -> Response {
+    let answer = indexer.answers.lock().unwrap().get(name.as_str()).cloned();
+    indexer.asked_of.lock().unwrap().push((name, question));
+    Json(answer).into_response()
+}
+
+async fn tail(State(indexer): State<Arc<Indexer>>, address: Uri) -> Response {
+    *indexer.tailed.lock().unwrap() = address.to_string();
     let line = |item: &Value| format!("{item}\n");
     if indexer.endless {
         let item = line(&json!({"hit": hit(&"x".repeat(1024))}));
@@ -96,6 +149,7 @@ pub(crate) async fn start(indexer: Arc<Indexer>, ready: bool) -> Server {
             "/internal/v1/pipeline",
             get(async || Json(json!({"agents": [], "partitions": [], "indexer": {"docs": 7}}))),
         )
+        .route("/internal/v1/{name}", post(told))
         .with_state(indexer);
     tokio::spawn(async move { axum::serve(listener, internal).await.unwrap() });
     start_before(&format!("http://{address}"), ready).await

@@ -28,6 +28,15 @@ pub(super) struct Problem {
 }
 
 impl Problem {
+    /// Of the whole answer, which still has data.
+    pub(super) fn of_answer(msg: impl Into<String>) -> Problem {
+        Problem {
+            code: None,
+            msg: msg.into(),
+            trace_id: None,
+        }
+    }
+
     /// Of one trace, in an answer that has others.
     pub(super) fn of_trace(msg: impl Into<String>, trace_id: String) -> Problem {
         Problem {

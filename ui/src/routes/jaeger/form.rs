@@ -72,10 +72,13 @@ impl Asked {
     }
 
     pub(super) fn wanted(&self, now_ns: i64) -> Result<Wanted, Failure> {
-        let ids: Vec<String> = self
-            .all("traceID")
-            .map(params::trace_id)
-            .collect::<Result<_, _>>()?;
+        let mut ids: Vec<String> = Vec::new();
+        for given in self.all("traceID") {
+            let id = params::trace_id(given)?;
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
         if ids.len() > JAEGER_TRACES_MAX {
             let count = ids.len();
             return Err(Failure::bad(format!(

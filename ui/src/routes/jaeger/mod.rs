@@ -43,8 +43,9 @@ pub(super) async fn services(State(shared): App) -> Result<Response, Failure> {
 ), responses((status = 200, description = "{\"data\": [name…], …}", body = Object)))]
 pub(super) async fn operation_names(
     State(shared): App,
-    Names(service): Names<String>,
+    service: Result<Names<String>, ApiError>,
 ) -> Result<Response, Failure> {
+    let Names(service) = service?;
     let operations = operations_of(&shared, &service).await?;
     let names: BTreeSet<String> = operations.into_iter().map(|(name, _)| name).collect();
     let total = names.len();
@@ -107,7 +108,11 @@ pub(super) async fn traces(State(shared): App, asked: Asked) -> Result<Response,
                 to_ns: Some(search.to_ns),
                 limit: search.limit,
             };
-            for found in shared.deps.search.traces(&request).await?.traces {
+            let list = shared.deps.search.traces(&request).await?;
+            if !list.complete {
+                reader.incomplete();
+            }
+            for found in list.traces {
                 // One that retention has dropped since is no fault of the search.
                 reader.add(&found.trace_id).await?;
             }
@@ -130,8 +135,9 @@ pub(super) async fn traces(State(shared): App, asked: Asked) -> Result<Response,
 ))]
 pub(super) async fn trace(
     State(shared): App,
-    Names(id): Names<String>,
+    id: Result<Names<String>, ApiError>,
 ) -> Result<Response, Failure> {
+    let Names(id) = id?;
     let id = params::trace_id(&id)?;
     let _turn = turn(&shared).await?;
     let mut reader = Reader::new(&shared.deps.search);

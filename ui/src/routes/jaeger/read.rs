@@ -92,6 +92,12 @@ impl<'a> Reader<'a> {
         self.problems.push(problem);
     }
 
+    /// The list of traces is not the whole list.
+    pub(super) fn incomplete(&mut self) {
+        let msg = "not all of the index could be searched; traces may be missing";
+        self.problems.push(Problem::of_answer(msg));
+    }
+
     pub(super) fn end(self) -> (Vec<Trace>, Vec<Problem>) {
         (self.traces, self.problems)
     }
