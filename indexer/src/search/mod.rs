@@ -18,11 +18,13 @@ mod plan_span;
 mod scan;
 mod stats;
 mod stats_columns;
+#[cfg(test)]
+mod stats_tests;
 mod steady;
 pub(crate) mod stored;
 mod terms;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod tokenizer;
 mod top;
 

@@ -16,7 +16,7 @@ use tantivy::directory::RamDirectory;
 use tantivy::{Index, Searcher, SingleSegmentIndexWriter, TantivyDocument};
 use ulid::Ulid;
 
-mod otlp;
+pub(crate) mod otlp;
 
 use super::*;
 use crate::catalog::OpenSplit;
@@ -24,12 +24,12 @@ use crate::kind::Kind;
 use crate::schema::{Schema, register_tokenizers};
 use crate::tables::SplitMeta;
 
-const BASE_NS: i64 = 1_769_846_400_000_000_000; // 2026-01-31T08:00:00Z
+pub(crate) const BASE_NS: i64 = 1_769_846_400_000_000_000; // 2026-01-31T08:00:00Z
 
-struct Indexed {
-    record: Record,
-    event: Event,
-    id: EventId,
+pub(crate) struct Indexed {
+    pub(crate) record: Record,
+    pub(crate) event: Event,
+    pub(crate) id: EventId,
 }
 
 fn pick<'a>(rng: &mut StdRng, from: &[&'a str]) -> &'a str {
@@ -156,7 +156,7 @@ fn record(rng: &mut StdRng, offset: i64) -> Record {
     }
 }
 
-fn events(rng: &mut StdRng, count: i64) -> Vec<Indexed> {
+pub(crate) fn events(rng: &mut StdRng, count: i64) -> Vec<Indexed> {
     (0..count)
         .map(|offset| {
             let record = record(rng, offset);
@@ -179,7 +179,7 @@ fn segment(events: &[Indexed]) -> Searcher {
     segment_of(Kind::Logs, events)
 }
 
-fn segment_of(kind: Kind, events: &[Indexed]) -> Searcher {
+pub(crate) fn segment_of(kind: Kind, events: &[Indexed]) -> Searcher {
     let schema = Schema::of(kind);
     let prototype = Index::create_in_ram(schema.tantivy());
     register_tokenizers(&prototype);
@@ -202,7 +202,7 @@ fn split(events: &[Indexed]) -> Arc<OpenSplit> {
     split_of(Kind::Logs, events)
 }
 
-fn split_of(kind: Kind, events: &[Indexed]) -> Arc<OpenSplit> {
+pub(crate) fn split_of(kind: Kind, events: &[Indexed]) -> Arc<OpenSplit> {
     let times = || events.iter().map(|indexed| indexed.event.timestamp_ns);
     let (first, last) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
     Arc::new(OpenSplit {
@@ -231,7 +231,7 @@ fn snapshot(rng: &mut StdRng, events: &[Indexed]) -> Snapshot {
 }
 
 /// Several splits, several hot segments, one of them empty.
-fn snapshot_of(kind: Kind, rng: &mut StdRng, events: &[Indexed]) -> Snapshot {
+pub(crate) fn snapshot_of(kind: Kind, rng: &mut StdRng, events: &[Indexed]) -> Snapshot {
     let mut cuts: Vec<usize> = (0..4).map(|_| rng.random_range(0..=events.len())).collect();
     cuts.extend([0, events.len()]);
     cuts.sort_unstable();
@@ -762,46 +762,4 @@ fn what_cannot_be_honoured_is_refused_by_name() {
         })
         .contains("`from` is not before `to`")
     );
-}
-
-#[test]
-fn a_table_is_the_oracles_by_columns_and_by_records() {
-    let mut rng = StdRng::seed_from_u64(11);
-    let all = events(&mut rng, 600);
-    let snapshot = Snapshot {
-        kind: Kind::Logs,
-        splits: vec![split(&all[..250]), split(&all[250..400])],
-        hot: vec![split(&all[400..]).searcher.clone()],
-        complete: true,
-    };
-    for q in [
-        "* | stats count() by level, bin(timestamp, 10s) | sort -count()",
-        "* | stats count(), max(timestamp) by service, level | sort service | limit 7",
-        "level:>=warn | stats count_distinct(host), min(timestamp) by host",
-    ] {
-        let query = logboom_query::parse(q).unwrap();
-        let mut oracle = logboom_query::Aggregation::new(query.stats().unwrap());
-        let matching = all
-            .iter()
-            .filter(|indexed| logboom_query::matches(&query, &indexed.event));
-        let mut total = 0;
-        for indexed in matching {
-            oracle.add_event(&indexed.event);
-            total += 1;
-        }
-        assert!(total > 0, "{q} matches nothing");
-        let request = SearchRequest {
-            q: q.to_owned(),
-            ..SearchRequest::default()
-        };
-        let answer = execute(&snapshot, &request, long()).unwrap();
-        assert_eq!(answer.total, Some(total), "{q}");
-        assert!(answer.hits.is_empty() && answer.complete, "{q}");
-        let (found, expected) = (answer.table.unwrap(), oracle.table(&query.pipes));
-        assert_eq!(
-            serde_json::to_value(found).unwrap(),
-            serde_json::to_value(expected).unwrap(),
-            "{q}"
-        );
-    }
 }

@@ -6,3 +6,4 @@ mod housekeeping;
 pub(crate) mod machine;
 mod searching;
 mod speed;
+mod traces;

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tantivy::columnar::{Column, ColumnValues, StrColumn};
-use tantivy::{DocId, SegmentReader};
+use tantivy::{DocId, SegmentReader, Term};
 
+use crate::schema::{self, Schema};
 use crate::search::matching::{self, values};
 use crate::span_columns;
 
@@ -133,6 +134,12 @@ impl TraceKey {
 
     pub(crate) fn hex(self) -> String {
         format!("{:016x}{:016x}", self.high, self.low)
+    }
+
+    /// What all documents of the trace have, and no others.
+    pub(crate) fn term(self, schema: &Schema) -> Term {
+        let term = [&schema::key_prefix("trace_id"), self.hex().as_bytes()].concat();
+        Term::from_field_bytes(schema.fields, &term)
     }
 
     pub(crate) fn is_known(self) -> bool {

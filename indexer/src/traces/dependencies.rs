@@ -2,28 +2,28 @@
 //!
 //! The parent is looked for in all of the index, for it may have started before the range or come later than
 //! its child. Three steps for each pass: the parents that spans of the range name; the services of these; the
-//! calls. Parts outside the range are read only while parents are missing, and by their terms when these are few.
+//! calls. Parts outside the range are read only while parents are missing, and by their traces' terms when these are few.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::time::Instant;
 
 use logboom_query::Quantiles;
+use tantivy::Searcher;
 use tantivy::schema::IndexRecordOption;
-use tantivy::{Searcher, Term};
 
 use super::answer::{Dependencies, Edge};
-use super::columns::{Names, SpanColumns, SpanKey};
+use super::columns::{Names, SpanColumns, SpanKey, TraceKey};
 use super::services::quantile;
 use super::sweep::{Seen, each_span, passes};
 use super::{limits, newest_first, range};
 use crate::catalog::Snapshot;
 use crate::kind::Kind;
-use crate::schema::{self, Schema};
+use crate::schema::Schema;
 use crate::search::matching::Part;
 use crate::search::{Budget, SearchError, parts};
 
-/// A term costs as much as reading so many documents' columns.
+/// A trace's term costs as much as reading so many documents' columns.
 const DOCS_PER_TERM: u64 = 300;
 
 #[derive(Default)]
@@ -59,6 +59,16 @@ pub fn dependencies(
     to_ns: Option<i64>,
     budget: Budget,
 ) -> Result<Dependencies, SearchError> {
+    in_passes(snapshot, from_ns, to_ns, budget, limits::PASS_SPANS_MAX)
+}
+
+pub(super) fn in_passes(
+    snapshot: &Snapshot,
+    from_ns: Option<i64>,
+    to_ns: Option<i64>,
+    budget: Budget,
+    spans_max: u64,
+) -> Result<Dependencies, SearchError> {
     let range = range(from_ns, to_ns)?;
     let mut parts = parts(snapshot)?;
     newest_first(&mut parts);
@@ -70,7 +80,7 @@ pub fn dependencies(
         seen: Seen::default(),
         left_out: false,
     };
-    let passes = passes(&parts, &range);
+    let passes = passes(&parts, &range, spans_max);
     let (mut in_time, mut overflowed) = (true, false);
     for pass in 0..passes {
         let mut parents = Parents::default();
@@ -172,23 +182,18 @@ impl Graph {
         deadline: Instant,
         parents: &mut Parents,
     ) -> Result<bool, SearchError> {
-        let unknown = parents
-            .services
-            .iter()
-            .filter(|(_, service)| service.is_none());
-        let unknown: Vec<SpanKey> = unknown.map(|(key, _)| *key).collect();
+        let unknown = parents.services.iter();
+        let unknown = unknown.filter(|(_, service)| service.is_none());
+        let traces: HashSet<TraceKey> = unknown.map(|(key, _)| key.trace).collect();
         for reader in searcher.segment_readers() {
             let inverted_index = reader.inverted_index(self.schema.fields)?;
             let mut columns = SpanColumns::open(reader)?;
-            for key in &unknown {
+            for trace in &traces {
                 if Instant::now() >= deadline {
                     return Ok(false);
                 }
-                let mut term = schema::key_prefix("span_id");
-                term.extend_from_slice(format!("{:016x}", key.span).as_bytes());
-                let term = Term::from_field_bytes(self.schema.fields, &term);
                 let postings = inverted_index
-                    .read_block_postings(&term, IndexRecordOption::Basic)
+                    .read_block_postings(&trace.term(&self.schema), IndexRecordOption::Basic)
                     .map_err(tantivy::TantivyError::from)?;
                 let Some(mut postings) = postings else {
                     continue;

@@ -48,7 +48,7 @@ pub fn list(
         decoder: Decoder::default(),
     };
     let (found, mut complete) = newest(&mut matching, &mut parts, request.limit)?;
-    let mut segments = Segments::new(&schema, &parts);
+    let mut segments = Segments::new(&schema, &parts, limits::NAMES_MAX);
     let mut traces = Vec::with_capacity(found.len());
     for trace in found {
         let (summary, is_whole) = summary(&mut segments, trace, budget.deadline())?;
@@ -75,31 +75,27 @@ fn summary(
     let Some((start_ns, duration_ns)) = rows.extent() else {
         return Ok((None, rows.complete));
     };
-    let mut names = Names::new(limits::NAMES_MAX);
     let mut complete = rows.complete;
     let mut services: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
     for row in &rows.rows {
-        let columns = segments.columns(row);
-        let Some(service) = columns.service.number(row.doc, &mut names)? else {
+        let Some(service) = segments.service(row)? else {
             complete = false;
             continue;
         };
         let (spans, errors) = services.entry(service).or_default();
         *spans += 1;
-        *errors += u64::from(columns.is_error(row.doc));
+        *errors += u64::from(segments.columns(row).is_error(row.doc));
     }
     let root = match rows.rows.iter().find(|row| row.parent == 0) {
         None => None,
         Some(row) => {
-            let mut own = Names::new(2);
-            let columns = segments.columns(row);
-            let service = columns.service.number(row.doc, &mut own)?;
-            let operation = columns.operation.number(row.doc, &mut own)?;
-            let text =
-                |number: Option<u32>| number.map_or("", |number| own.text(number)).to_owned();
+            let (service, operation) = (segments.service(row)?, segments.operation(row)?);
+            let text = |names: &Names, number: Option<u32>| {
+                number.map_or("", |number| names.text(number)).to_owned()
+            };
             Some(Root {
-                service: text(service),
-                operation: text(operation),
+                service: text(&segments.services, service),
+                operation: text(&segments.operations, operation),
                 span_id: format!("{:016x}", row.span),
             })
         }
@@ -107,7 +103,7 @@ fn summary(
     let mut services: Vec<ServiceCount> = services
         .into_iter()
         .map(|(name, (spans, errors))| ServiceCount {
-            name: names.text(name).to_owned(),
+            name: segments.services.text(name).to_owned(),
             spans,
             errors,
         })

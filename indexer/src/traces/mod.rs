@@ -19,6 +19,8 @@ mod routes;
 mod rows;
 mod services;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod trace;
 
 use std::cmp::Reverse;

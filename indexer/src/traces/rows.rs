@@ -6,15 +6,18 @@ use logboom_event::EventId;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocId, SegmentReader, Term};
 
-use super::columns::{SpanColumns, SpanKey, TraceKey};
+use super::columns::{Names, SpanColumns, SpanKey, TraceKey};
 use super::limits;
-use crate::schema::{self, Schema};
+use crate::schema::Schema;
 use crate::search::{SearchError, matching::Part};
 
 /// All segments of a snapshot; columns are opened once, where a trace is found.
 pub(crate) struct Segments<'a> {
     schema: &'a Schema,
     segments: Vec<Segment<'a>>,
+    /// Of all traces that are read: the columns remember their numbers.
+    pub(crate) services: Names,
+    pub(crate) operations: Names,
 }
 
 struct Segment<'a> {
@@ -41,12 +44,16 @@ pub(crate) struct Rows {
     pub(crate) complete: bool,
 }
 
+const OPENED: &str = "a row comes from columns that were opened";
+
 impl<'a> Segments<'a> {
-    pub(crate) fn new(schema: &'a Schema, parts: &[Part<'a>]) -> Segments<'a> {
+    pub(crate) fn new(schema: &'a Schema, parts: &[Part<'a>], names_max: usize) -> Segments<'a> {
         let readers = parts.iter().map(|part| part.searcher);
         let readers = readers.flat_map(|searcher| searcher.segment_readers());
         Segments {
             schema,
+            services: Names::new(names_max),
+            operations: Names::new(names_max),
             segments: readers
                 .map(|reader| Segment {
                     reader,
@@ -58,7 +65,7 @@ impl<'a> Segments<'a> {
 
     /// All spans of a trace.
     pub(crate) fn rows(&mut self, trace: TraceKey, deadline: Instant) -> Result<Rows, SearchError> {
-        let (mut rows, complete) = self.read("trace_id", &trace.hex(), deadline)?;
+        let (mut rows, complete) = self.read(trace, None, deadline)?;
         rows.sort_unstable_by_key(|row: &Row| (row.span, row.id));
         // Without an id nothing tells a span that was sent again from another.
         rows.dedup_by(|a, b| a.span == b.span && a.span != 0);
@@ -72,23 +79,21 @@ impl<'a> Segments<'a> {
         key: SpanKey,
         deadline: Instant,
     ) -> Result<Option<Row>, SearchError> {
-        let (mut rows, _) = self.read("span_id", &format!("{:016x}", key.span), deadline)?;
-        // Another trace may have a span of the same id.
-        rows.retain(|row| self.columns(row).trace(row.doc) == key.trace);
+        let (rows, _) = self.read(key.trace, Some(key.span), deadline)?;
         Ok(rows.into_iter().min_by_key(|row| row.id))
     }
 
+    /// Those of the trace that have the span id, where one is given: span ids make no terms.
     fn read(
         &mut self,
-        key: &str,
-        value: &str,
+        trace: TraceKey,
+        span: Option<u64>,
         deadline: Instant,
     ) -> Result<(Vec<Row>, bool), SearchError> {
-        let term = [&schema::key_prefix(key), value.as_bytes()].concat();
-        let term = Term::from_field_bytes(self.schema.fields, &term);
+        let term = trace.term(self.schema);
         let mut rows = Vec::new();
         for (number, segment) in self.segments.iter_mut().enumerate() {
-            if !segment.read(number, &term, deadline, &mut rows)? {
+            if !segment.read(number, &term, span, deadline, &mut rows)? {
                 return Ok((rows, false));
             }
         }
@@ -96,9 +101,21 @@ impl<'a> Segments<'a> {
     }
 
     /// The columns that a row was read from.
-    pub(crate) fn columns(&mut self, row: &Row) -> &mut SpanColumns {
+    pub(crate) fn columns(&self, row: &Row) -> &SpanColumns {
+        self.segments[row.segment].columns.as_ref().expect(OPENED)
+    }
+
+    /// `None` where there is no room for another name.
+    pub(crate) fn service(&mut self, row: &Row) -> tantivy::Result<Option<u32>> {
         let columns = self.segments[row.segment].columns.as_mut();
-        columns.expect("a row comes from columns that were opened")
+        let columns = columns.expect(OPENED);
+        columns.service.number(row.doc, &mut self.services)
+    }
+
+    pub(crate) fn operation(&mut self, row: &Row) -> tantivy::Result<Option<u32>> {
+        let columns = self.segments[row.segment].columns.as_mut();
+        let columns = columns.expect(OPENED);
+        columns.operation.number(row.doc, &mut self.operations)
     }
 
     pub(crate) fn reader(&self, row: &Row) -> &'a SegmentReader {
@@ -111,6 +128,7 @@ impl Segment<'_> {
         &mut self,
         number: usize,
         term: &Term,
+        span: Option<u64>,
         deadline: Instant,
         rows: &mut Vec<Row>,
     ) -> Result<bool, SearchError> {
@@ -131,20 +149,22 @@ impl Segment<'_> {
                 return Ok(false);
             }
             for &doc in postings.docs() {
+                let id = columns.span.get_val(doc);
+                if !columns.is_span(doc) || span.is_some_and(|span| span != id) {
+                    continue;
+                }
                 if rows.len() >= limits::TRACE_SPANS_READ_MAX {
                     return Ok(false);
                 }
-                if columns.is_span(doc) {
-                    rows.push(Row {
-                        start_ns: columns.common.time.get_val(doc),
-                        duration_ns: columns.duration.get_val(doc),
-                        span: columns.span.get_val(doc),
-                        parent: columns.parent.get_val(doc),
-                        id: columns.common.id(doc),
-                        segment: number,
-                        doc,
-                    });
-                }
+                rows.push(Row {
+                    start_ns: columns.common.time.get_val(doc),
+                    duration_ns: columns.duration.get_val(doc),
+                    span: id,
+                    parent: columns.parent.get_val(doc),
+                    id: columns.common.id(doc),
+                    segment: number,
+                    doc,
+                });
             }
             postings.advance();
         }

@@ -3,8 +3,6 @@
 //! A request is an entry span: of kind server or consumer, or without a parent. One that was sent twice counts
 //! once. Quantiles are the query crate's: nearest rank, within 1 %.
 
-use std::time::Instant;
-
 use logboom_query::{GroupKey, Quantile, Quantiles};
 use tantivy::DocId;
 
@@ -51,6 +49,15 @@ pub fn services(
     request: &ServicesRequest,
     budget: Budget,
 ) -> Result<ServicesAnswer, SearchError> {
+    in_passes(snapshot, request, budget, limits::PASS_SPANS_MAX)
+}
+
+pub(super) fn in_passes(
+    snapshot: &Snapshot,
+    request: &ServicesRequest,
+    budget: Budget,
+    spans_max: u64,
+) -> Result<ServicesAnswer, SearchError> {
     let mut parts = parts(snapshot)?;
     newest_first(&mut parts);
     let first_ns = parts.iter().map(|part| part.first_ns).min().unwrap_or(0);
@@ -58,7 +65,7 @@ pub fn services(
     // A range without spans in it is as good as any.
     let from_ns = request
         .from_ns
-        .unwrap_or(first_ns.min(request.to_ns.unwrap_or(i64::MAX) - 1));
+        .unwrap_or(first_ns.min(request.to_ns.unwrap_or(i64::MAX).saturating_sub(1)));
     let to_ns = request
         .to_ns
         .unwrap_or(last_ns.max(from_ns).saturating_add(1));
@@ -75,7 +82,7 @@ pub fn services(
         out_of_cells: false,
         seen: Seen::default(),
     };
-    let passes = passes(&parts, &range);
+    let passes = passes(&parts, &range, spans_max);
     let mut in_time = true;
     for pass in 0..passes {
         requests.seen.forget();
@@ -90,8 +97,7 @@ pub fn services(
                 Ok(())
             },
         )?;
-        if !in_time || Instant::now() >= budget.deadline() {
-            in_time &= pass + 1 == passes;
+        if !in_time {
             break;
         }
     }

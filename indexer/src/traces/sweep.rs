@@ -43,11 +43,11 @@ pub(crate) fn each_span(
     Ok(true)
 }
 
-/// How many passes remember about [`limits::PASS_SPANS_MAX`] spans each.
-pub(crate) fn passes(parts: &[Part<'_>], range: &Range<i64>) -> u64 {
+/// How many passes remember about so many spans each.
+pub(crate) fn passes(parts: &[Part<'_>], range: &Range<i64>, spans_max: u64) -> u64 {
     let within = parts.iter().filter(|part| part.is_within_reach(range));
     let spans: u64 = within.map(|part| part.searcher.num_docs()).sum();
-    spans.div_ceil(limits::PASS_SPANS_MAX).max(1)
+    spans.div_ceil(spans_max).max(1)
 }
 
 /// Spans that were counted.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use logboom_event::Event;
 
 use super::answer::{SpanRows, Trace};
-use super::columns::{Names, SpanKey, TraceKey, span_id};
+use super::columns::{SpanKey, TraceKey, span_id};
 use super::limits;
 use super::rows::{Row, Segments, since};
 use crate::catalog::Snapshot;
@@ -21,28 +21,34 @@ pub fn trace(
     trace_id: &str,
     budget: Budget,
 ) -> Result<Option<Trace>, SearchError> {
+    of_at_most(snapshot, trace_id, budget, limits::TRACE_SPANS_MAX)
+}
+
+pub(super) fn of_at_most(
+    snapshot: &Snapshot,
+    trace_id: &str,
+    budget: Budget,
+    spans_max: usize,
+) -> Result<Option<Trace>, SearchError> {
     let key = known(trace_id)?;
     let schema = Schema::of(Kind::Spans);
     let parts = parts(snapshot)?;
-    let mut segments = Segments::new(&schema, &parts);
+    // There are no more names than rows.
+    let mut segments = Segments::new(&schema, &parts, spans_max);
     let mut rows = segments.rows(key, budget.deadline())?;
     let Some((start_ns, duration_ns)) = rows.extent() else {
         return Ok(None);
     };
     let total = rows.rows.len();
-    rows.rows.truncate(limits::TRACE_SPANS_MAX);
+    rows.rows.truncate(spans_max);
     let (parents, orphan) = parents(&rows.rows);
-    let mut services = Names::new(limits::TRACE_SPANS_MAX);
-    let mut operations = Names::new(limits::TRACE_SPANS_MAX);
     let mut spans = SpanRows {
         parent: parents,
         ..SpanRows::default()
     };
     for row in &rows.rows {
+        let (service, operation) = (segments.service(row)?, segments.operation(row)?);
         let columns = segments.columns(row);
-        // There are no more names than rows.
-        let service = columns.service.number(row.doc, &mut services)?;
-        let operation = columns.operation.number(row.doc, &mut operations)?;
         spans.id.push(format!("{:016x}", row.span));
         spans.service.push(service.unwrap_or_default());
         spans.operation.push(operation.unwrap_or_default());
@@ -59,8 +65,8 @@ pub fn trace(
         duration_ns,
         total: total as u64,
         truncated: total > rows.rows.len(),
-        services: services.into_texts(),
-        operations: operations.into_texts(),
+        services: segments.services.into_texts(),
+        operations: segments.operations.into_texts(),
         spans,
         orphan,
     }))
@@ -79,7 +85,7 @@ pub fn span(
     };
     let schema = Schema::of(Kind::Spans);
     let parts = parts(snapshot)?;
-    let mut segments = Segments::new(&schema, &parts);
+    let mut segments = Segments::new(&schema, &parts, 0);
     let Some(row) = segments.row(key, budget.deadline())? else {
         return Ok(None);
     };

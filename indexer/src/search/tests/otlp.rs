@@ -141,7 +141,7 @@ fn record_of(rng: &mut StdRng, signal: Signal, offset: i64) -> Record {
     }
 }
 
-fn indexed(rng: &mut StdRng, signal: Signal, records: i64) -> Vec<Indexed> {
+pub(crate) fn indexed(rng: &mut StdRng, signal: Signal, records: i64) -> Vec<Indexed> {
     let mut all = Vec::new();
     for offset in 0..records {
         let record = record_of(rng, signal, offset);

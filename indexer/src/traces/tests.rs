@@ -1,0 +1,455 @@
+//! Answers against a naive computation over the same spans: shuffled, sent twice, without parents, in several
+//! splits and hot segments. Failures print their seed; `LOGBOOM_SEED` runs one, `LOGBOOM_CASES` more of them.
+
+mod http;
+mod naive;
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use logboom_event::otlp::{Request, Signal};
+use logboom_event::{Event, EventId, Record};
+use logboom_query::{SPANS, parse_in};
+use rand::rngs::StdRng;
+use rand::seq::{IndexedRandom, SliceRandom};
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+
+use self::naive::Naive;
+use super::*;
+use crate::catalog::Snapshot;
+use crate::kind::Kind;
+use crate::search::Budget;
+use crate::search::tests::{BASE_NS, Indexed, snapshot_of, split_of};
+
+const SECOND_NS: i64 = 1_000_000_000;
+
+fn long() -> Budget {
+    Budget::within(Duration::from_secs(600))
+}
+
+fn cases() -> Range<u64> {
+    match std::env::var("LOGBOOM_SEED") {
+        Ok(seed) => {
+            let seed = seed.parse().unwrap();
+            seed..seed + 1
+        }
+        Err(_) => 0..std::env::var("LOGBOOM_CASES").map_or(8, |cases| cases.parse().unwrap()),
+    }
+}
+
+/// A span before it is sent.
+#[derive(Debug, Clone)]
+struct Sent {
+    trace: u128,
+    span: u64,
+    parent: u64,
+    service: &'static str,
+    operation: &'static str,
+    kind: u8,
+    status: u8,
+    start_ns: i64,
+    duration_ns: u64,
+}
+
+impl Sent {
+    fn json(&self) -> Value {
+        json!({"resourceSpans": [{
+            "resource": {"attributes": match self.service {
+                "" => json!([]),
+                service => json!([{"key": "service.name", "value": {"stringValue": service}}]),
+            }},
+            "scopeSpans": [{"spans": [{
+                "traceId": format!("{:032x}", self.trace),
+                "spanId": format!("{:016x}", self.span),
+                "parentSpanId": match self.parent { 0 => String::new(), id => format!("{id:016x}") },
+                "name": self.operation, "kind": self.kind, "status": {"code": self.status},
+                "startTimeUnixNano": self.start_ns.to_string(),
+                "endTimeUnixNano": (self.start_ns.unsigned_abs() + self.duration_ns).to_string(),
+            }]}],
+        }]})
+    }
+
+    fn indexed(&self, offset: i64) -> Indexed {
+        let body = serde_json::to_vec(&self.json()).unwrap();
+        let value = Request::from_json(Signal::Spans, &body)
+            .unwrap()
+            .body()
+            .clone();
+        let record = Record {
+            topic: Arc::from("otlp_spans"),
+            partition: (self.trace % 3) as i32,
+            offset,
+            timestamp_ms: BASE_NS / 1_000_000,
+            encoding: Signal::Spans.encoding(),
+            key: None,
+            value,
+            origin: None,
+            headers: Vec::new(),
+        };
+        let id = EventId {
+            incarnation: 1,
+            partition: record.partition,
+            offset,
+            index: 0,
+        };
+        Indexed {
+            event: Event::parse(&record),
+            record,
+            id,
+        }
+    }
+}
+
+fn sent(rng: &mut StdRng, spans: u64) -> Vec<Sent> {
+    (1..=spans)
+        .map(|span| {
+            let trace = rng.random_range(1..=u128::from(spans / 8 + 1));
+            Sent {
+                // Ids that differ in either half only.
+                trace: if trace % 2 == 0 { trace << 64 } else { trace },
+                span,
+                // Of the same trace or not, of itself, or nowhere: senders are strangers.
+                parent: match rng.random_range(0..10) {
+                    0..3 => 0,
+                    3 => 1_000_000 + span,
+                    4 => span,
+                    _ => rng.random_range(1..=spans),
+                },
+                service: ["", "cart", "Cart", "pay", "错误"]
+                    .choose(rng)
+                    .copied()
+                    .unwrap(),
+                operation: ["GET /", "POST /pay", "charge"]
+                    .choose(rng)
+                    .copied()
+                    .unwrap(),
+                kind: rng.random_range(1..6),
+                status: rng.random_range(0..3),
+                start_ns: BASE_NS + rng.random_range(0..60) * SECOND_NS,
+                duration_ns: rng.random_range(0..20_000_000_000),
+            }
+        })
+        .collect()
+}
+
+/// Sent in any order, some of them twice; with `conflicting`, the second time otherwise.
+fn indexed(rng: &mut StdRng, sent: &[Sent], conflicting: bool) -> Vec<Indexed> {
+    let mut all = sent.to_vec();
+    for span in sent.iter().filter(|span| span.span % 5 == 0) {
+        let mut again = span.clone();
+        if conflicting {
+            again.start_ns += 7;
+            again.duration_ns = 1;
+            again.operation = "again";
+        }
+        all.push(again);
+    }
+    all.shuffle(rng);
+    let mut indexed: Vec<Indexed> = (0..).zip(&all).map(|(at, span)| span.indexed(at)).collect();
+    // Later offsets are in earlier parts, too.
+    indexed.shuffle(rng);
+    indexed
+}
+
+fn within(rng: &mut StdRng) -> (Option<i64>, Option<i64>) {
+    let from = BASE_NS + rng.random_range(-5..50) * SECOND_NS;
+    let to = from + rng.random_range(1..40) * SECOND_NS;
+    (
+        rng.random_bool(0.7).then_some(from),
+        rng.random_bool(0.7).then_some(to),
+    )
+}
+
+#[test]
+fn a_trace_has_each_of_its_spans_once_in_order_and_by_its_parent() {
+    for seed in cases() {
+        println!("LOGBOOM_SEED={seed}");
+        let mut rng = StdRng::seed_from_u64(seed);
+        let sent = sent(&mut rng, 120);
+        let all = indexed(&mut rng, &sent, true);
+        let snapshot = snapshot_of(Kind::Spans, &mut rng, &all);
+        let naive = Naive::of(&all);
+        for id in naive.traces() {
+            let hex = format!("{id:032x}");
+            let found = trace(&snapshot, &hex, long()).unwrap().unwrap();
+            naive.check(id, &found);
+            for span in &found.spans.id {
+                let hit = super::span(&snapshot, &hex, span, long()).unwrap().unwrap();
+                assert_eq!(hit, naive.hit(id, span, &all));
+            }
+        }
+        let absent = format!("{:032x}", u128::MAX);
+        assert_eq!(trace(&snapshot, &absent, long()).unwrap(), None);
+        // A span of another trace.
+        let other = format!("{:016x}", sent[0].span);
+        assert_eq!(
+            super::span(&snapshot, &absent, &other, long()).unwrap(),
+            None
+        );
+    }
+}
+
+#[test]
+fn trace_search_gives_the_newest_traces_and_all_that_they_have() {
+    let queries = [
+        "",
+        "status:error",
+        "service:cart kind:server",
+        "duration:>5s",
+        "/GET/",
+        "/charge/ OR operation:\"POST /pay\"",
+        "NOT service:pay",
+        "nothing_has_this_word",
+    ];
+    let mut listed = 0;
+    for seed in cases() {
+        println!("LOGBOOM_SEED={seed}");
+        let mut rng = StdRng::seed_from_u64(seed);
+        let sent = sent(&mut rng, 400);
+        let all = indexed(&mut rng, &sent, true);
+        let snapshot = snapshot_of(Kind::Spans, &mut rng, &all);
+        let naive = Naive::of(&all);
+        for q in queries {
+            let (from_ns, to_ns) = within(&mut rng);
+            let request = TraceSearch {
+                q: q.to_owned(),
+                from_ns,
+                to_ns,
+                limit: rng.random_range(1..40),
+            };
+            let query = parse_in(q, Some(SPANS)).unwrap();
+            let expected = naive.list(&all, &query, &request);
+            let found = list(&snapshot, &request, long()).unwrap();
+            assert!(found.complete);
+            assert_eq!(found.traces, expected, "{request:?}");
+            listed += expected.len();
+        }
+    }
+    assert!(listed > 0, "the queries fit the data");
+}
+
+#[test]
+fn services_are_those_computed_offline() {
+    for seed in cases() {
+        println!("LOGBOOM_SEED={seed}");
+        let mut rng = StdRng::seed_from_u64(seed);
+        // Enough for quantiles that are estimates.
+        let sent = sent(&mut rng, 2_500);
+        let all = indexed(&mut rng, &sent, false);
+        let snapshot = snapshot_of(Kind::Spans, &mut rng, &all);
+        let naive = Naive::of(&all);
+        for service in [None, Some("cart"), Some("")] {
+            let (from_ns, to_ns) = within(&mut rng);
+            let request = ServicesRequest {
+                from_ns,
+                to_ns,
+                step_ns: Some(rng.random_range(1..20) * SECOND_NS),
+                service: service.map(str::to_owned),
+            };
+            for spans_max in [u64::MAX, 700] {
+                let found = services::in_passes(&snapshot, &request, long(), spans_max).unwrap();
+                assert!(found.complete);
+                naive.check_services(&request, &found);
+            }
+        }
+    }
+}
+
+#[test]
+fn dependencies_are_exact() {
+    let mut edges = 0;
+    for seed in cases() {
+        println!("LOGBOOM_SEED={seed}");
+        let mut rng = StdRng::seed_from_u64(seed);
+        let sent = sent(&mut rng, 600);
+        let all = indexed(&mut rng, &sent, false);
+        let snapshot = snapshot_of(Kind::Spans, &mut rng, &all);
+        let naive = Naive::of(&all);
+        for spans_max in [u64::MAX, 150, 40] {
+            let (from, to) = within(&mut rng);
+            let found = dependencies::in_passes(&snapshot, from, to, long(), spans_max).unwrap();
+            assert!(found.complete);
+            edges += found.edges.len();
+            naive.check_dependencies(from, to, &found);
+        }
+    }
+    assert!(edges > 0);
+}
+
+/// Few parents are looked up by the terms of their traces, not by reading the part.
+#[test]
+fn a_parent_that_started_long_before_the_range_is_found_in_its_split() {
+    let mut rng = StdRng::seed_from_u64(5);
+    let mut old = sent(&mut rng, 2_000);
+    for span in &mut old {
+        span.start_ns -= 3_600 * SECOND_NS;
+    }
+    let mut child = old[77].clone();
+    child.parent = child.span;
+    (child.span, child.service, child.start_ns) = (9_999, "late", BASE_NS + 3_600 * SECOND_NS);
+    let old: Vec<Indexed> = (0..).zip(&old).map(|(at, span)| span.indexed(at)).collect();
+    let snapshot = Snapshot {
+        kind: Kind::Spans,
+        splits: vec![
+            split_of(Kind::Spans, &old),
+            split_of(Kind::Spans, &[child.indexed(5_000)]),
+        ],
+        hot: Vec::new(),
+        complete: true,
+    };
+    let found = dependencies(&snapshot, Some(BASE_NS + SECOND_NS * 61), None, long()).unwrap();
+    assert!(found.complete);
+    assert_eq!(found.services, ["late"]);
+    let edges = found.edges.iter();
+    let edges: Vec<_> = edges.map(|edge| (&*edge.child, edge.calls)).collect();
+    assert_eq!(edges, [("late", 1)]);
+}
+
+#[test]
+fn names_are_those_of_the_range() {
+    for seed in cases() {
+        println!("LOGBOOM_SEED={seed}");
+        let mut rng = StdRng::seed_from_u64(seed);
+        let sent = sent(&mut rng, 40);
+        let all = indexed(&mut rng, &sent, false);
+        let snapshot = snapshot_of(Kind::Spans, &mut rng, &all);
+        let (from, to) = within(&mut rng);
+        let found = names(&snapshot, from, to, long()).unwrap();
+        assert!(found.complete);
+        assert_eq!(found.services, Naive::of(&all).names(from, to));
+    }
+}
+
+#[test]
+fn a_trace_that_is_too_long_is_cut_and_says_how_long_it_is() {
+    let mut rng = StdRng::seed_from_u64(6);
+    let sent = sent(&mut rng, 30);
+    let trace_id = sent[0].trace;
+    let all: Vec<Indexed> = (0..)
+        .zip(&sent)
+        .map(|(at, span)| {
+            Sent {
+                trace: trace_id,
+                ..span.clone()
+            }
+            .indexed(at)
+        })
+        .collect();
+    let snapshot = snapshot_of(Kind::Spans, &mut rng, &all);
+    let hex = format!("{trace_id:032x}");
+    let whole = trace(&snapshot, &hex, long()).unwrap().unwrap();
+    assert!(!whole.truncated && whole.orphan.len() < 30);
+    let cut = super::trace::of_at_most(&snapshot, &hex, long(), 10)
+        .unwrap()
+        .unwrap();
+    assert!(cut.truncated);
+    assert_eq!((cut.total, cut.spans.id.len()), (30, 10));
+    assert_eq!(cut.spans.id, whole.spans.id[..10]);
+    assert_eq!(
+        (&cut.start, cut.duration_ns),
+        (&whole.start, whole.duration_ns)
+    );
+    assert!(cut.spans.parent.iter().all(|parent| *parent < 10));
+}
+
+#[test]
+fn what_ran_out_of_time_or_is_not_all_read_yet_says_so() {
+    let mut rng = StdRng::seed_from_u64(7);
+    let sent = sent(&mut rng, 100);
+    let all = indexed(&mut rng, &sent, false);
+    let mut snapshot = snapshot_of(Kind::Spans, &mut rng, &all);
+    let search = TraceSearch {
+        limit: 10,
+        ..TraceSearch::default()
+    };
+    let request = ServicesRequest::default();
+    let complete = |snapshot: &Snapshot, budget: Budget| {
+        let hex = format!("{:032x}", sent[0].trace);
+        let trace = trace(snapshot, &hex, budget).unwrap();
+        [
+            list(snapshot, &search, budget).unwrap().complete,
+            trace.is_some_and(|trace| trace.complete),
+            services(snapshot, &request, budget).unwrap().complete,
+            dependencies(snapshot, None, None, budget).unwrap().complete,
+            names(snapshot, None, None, budget).unwrap().complete,
+        ]
+    };
+    assert_eq!(complete(&snapshot, long()), [true; 5]);
+    assert_eq!(
+        complete(&snapshot, Budget::within(Duration::ZERO)),
+        [false; 5]
+    );
+    snapshot.complete = false;
+    assert_eq!(complete(&snapshot, long()), [false; 5]);
+}
+
+#[test]
+fn an_empty_index_has_empty_answers() {
+    let empty = Snapshot {
+        kind: Kind::Spans,
+        complete: true,
+        ..Snapshot::default()
+    };
+    let search = TraceSearch {
+        limit: 10,
+        ..TraceSearch::default()
+    };
+    assert_eq!(list(&empty, &search, long()).unwrap().traces, []);
+    for to_ns in [None, Some(5)] {
+        let request = ServicesRequest {
+            to_ns,
+            ..ServicesRequest::default()
+        };
+        assert_eq!(services(&empty, &request, long()).unwrap().rows, []);
+    }
+    assert_eq!(dependencies(&empty, None, None, long()).unwrap().edges, []);
+    assert_eq!(names(&empty, None, None, long()).unwrap().services, []);
+}
+
+#[test]
+fn what_cannot_be_honoured_is_refused_by_name() {
+    let empty = Snapshot::default();
+    let search = |q: &str, limit| {
+        let request = TraceSearch {
+            q: q.to_owned(),
+            limit,
+            ..TraceSearch::default()
+        };
+        list(&empty, &request, long()).unwrap_err().to_string()
+    };
+    assert!(search("* | stats count()", 10).contains("makes a table"));
+    assert!(search("index:logs x", 10).contains("index:logs"));
+    assert!(search("", 0).contains("1 to 1500"));
+    let step = |step_ns, to_ns| {
+        let request = ServicesRequest {
+            from_ns: Some(0),
+            to_ns: Some(to_ns),
+            step_ns: Some(step_ns),
+            service: None,
+        };
+        services(&empty, &request, long()).unwrap_err().to_string()
+    };
+    assert!(step(0, 10).contains("`step` is 0 ns"));
+    assert!(step(1, 1_001).contains("1001 steps"));
+    assert!(step(1, 0).contains("`from` is not before `to`"));
+    let earliest = ServicesRequest {
+        to_ns: Some(i64::MIN),
+        ..ServicesRequest::default()
+    };
+    assert!(services(&empty, &earliest, long()).is_err());
+    assert!(
+        trace(&empty, "xyz", long())
+            .unwrap_err()
+            .to_string()
+            .contains("`xyz`")
+    );
+    let id = "1".repeat(32);
+    assert!(
+        super::span(&empty, &id, "0", long())
+            .unwrap_err()
+            .to_string()
+            .contains("`0`")
+    );
+}
