@@ -119,7 +119,7 @@ rules:
         "rules[4].regex: `(a)\\1` is wrong at character 4 (`\\1`): back-references are not supported",
         "`alertname` is set by logboom",
         "`__missing__` is set by logboom",
-        ":18:12: rules[5].query: ",
+        ":17:12: rules[5].query: `| stats count()` at column 7 makes a table",
     ] {
         assert!(shown.contains(part), "missing `{part}` in\n{shown}");
     }
