@@ -1,11 +1,12 @@
 //! What alerting has to be told: where records come from, which rules, whom to tell.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::HashSet, path::PathBuf, time::Duration};
 
 use logboom_client::ClientConfig;
+use logboom_event::Encoding;
 use serde::{Deserialize, Serialize};
 
-use crate::limits;
+use crate::{limits, rules::INDEXES};
 
 /// The resolved configuration of this component.
 #[derive(Clone, Debug)]
@@ -13,10 +14,8 @@ pub struct Config {
     /// The folder of `alerting.db`; made when missing. One process at a time.
     pub data_dir: PathBuf,
     pub queue: ClientConfig,
-    /// Topics that rules look at.
-    pub topics: Vec<String>,
-    /// Those of `topics` whose `lb.*` headers are believed.
-    pub agent_topics: Vec<String>,
+    /// What rules look at. A topic belongs to one index.
+    pub indexes: Vec<IndexConfig>,
     /// Partitions that a topic gets if it does not exist yet.
     pub partitions: u32,
     /// Rule files, and folders of them (`*.yaml`, `*.yml`).
@@ -26,6 +25,125 @@ pub struct Config {
     /// Where people reach the web page; goes into notifications.
     pub external_url: String,
     pub timing: Timing,
+}
+
+/// An index, as far as rules look at it: the topics that it is filled from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexConfig {
+    /// One of [`crate::rules::INDEXES`].
+    pub name: String,
+    pub topics: Vec<Topic>,
+}
+
+impl IndexConfig {
+    /// The lines of agents, and logs that came over OTLP.
+    pub fn logs() -> IndexConfig {
+        IndexConfig {
+            name: LOGS.to_owned(),
+            topics: vec![
+                Topic::of_agents("logs"),
+                Topic::encoded("otlp_logs", Encoding::OtlpLogs),
+            ],
+        }
+    }
+
+    /// The spans that came over OTLP.
+    pub fn spans() -> IndexConfig {
+        IndexConfig {
+            name: logboom_query::SPANS.to_owned(),
+            topics: vec![Topic::encoded("otlp_spans", Encoding::OtlpSpans)],
+        }
+    }
+}
+
+/// The index of rules that name none.
+pub(crate) const LOGS: &str = "logs";
+
+/// A topic, and how its records are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    pub name: String,
+    pub encoding: Encoding,
+    /// Only agents write to it, so their `lb.*` headers are believed.
+    pub from_agents: bool,
+}
+
+impl Topic {
+    /// A topic of lines that only agents write to.
+    pub fn of_agents(name: &str) -> Topic {
+        Topic {
+            name: name.to_owned(),
+            encoding: Encoding::Line,
+            from_agents: true,
+        }
+    }
+
+    /// A topic that anybody writes to.
+    pub fn encoded(name: &str, encoding: Encoding) -> Topic {
+        Topic {
+            name: name.to_owned(),
+            encoding,
+            from_agents: false,
+        }
+    }
+}
+
+impl Config {
+    /// Every topic with the name of its index.
+    pub(crate) fn topics(&self) -> impl Iterator<Item = (&str, &Topic)> {
+        self.indexes.iter().flat_map(|index| {
+            let topics = index.topics.iter();
+            topics.map(|topic| (index.name.as_str(), topic))
+        })
+    }
+
+    pub(crate) fn agent_topics(&self) -> Vec<String> {
+        let agents = self.topics().filter(|(_, topic)| topic.from_agents);
+        agents.map(|(_, topic)| topic.name.clone()).collect()
+    }
+
+    pub(crate) fn encodings(&self) -> Vec<(String, Encoding)> {
+        self.topics()
+            .map(|(_, topic)| (topic.name.clone(), topic.encoding))
+            .collect()
+    }
+
+    /// What is wrong with `indexes`, if anything is.
+    pub(crate) fn problem(&self) -> Option<String> {
+        for (at, index) in self.indexes.iter().enumerate() {
+            if !INDEXES.contains(&index.name.as_str()) {
+                return Some(format!(
+                    "there is no index `{}` that rules can look at; known are `{}`",
+                    index.name,
+                    INDEXES.join("`, `")
+                ));
+            }
+            if self.indexes[..at]
+                .iter()
+                .any(|other| other.name == index.name)
+            {
+                return Some(format!("the index `{}` is given twice", index.name));
+            }
+        }
+        let mut seen = HashSet::new();
+        for (index, topic) in self.topics() {
+            let spans = topic.encoding == Encoding::OtlpSpans;
+            if spans != (index == logboom_query::SPANS) {
+                return Some(format!(
+                    "the topic `{}` does not fit the index `{index}`: spans, and only they, belong in `{}`",
+                    topic.name,
+                    logboom_query::SPANS
+                ));
+            }
+            if !seen.insert(&topic.name) {
+                return Some(format!(
+                    "the topic `{}` is given twice; a topic belongs to one index",
+                    topic.name
+                ));
+            }
+        }
+        None
+    }
 }
 
 /// The clocks of the engine, apart so that tests can turn them.

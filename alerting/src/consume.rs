@@ -23,7 +23,7 @@ use crate::{
     rules::{Rule, RuleSet},
     sources::Idle,
     stamp::now_ns,
-    step::{Compiled, Evaluator, restored},
+    step::{Evaluator, Lanes, restored},
     store::{Commit, Store, Stored},
 };
 
@@ -58,9 +58,9 @@ pub(crate) async fn read(
     // Perhaps of partitions that come again.
     parts.stored.partitions = std::mem::take(&mut stored.partitions);
     let evaluator = tokio::task::spawn_blocking(move || {
-        let compiled = Compiled::new(&rules, &[]).expect("checked patterns compile");
+        let lanes = Lanes::new(&rules).expect("checked patterns compile");
         let engine = restored(&rules, stored, idle, now_ns());
-        Box::new(Evaluator::new(engine, compiled, readings))
+        Box::new(Evaluator::new(engine, lanes, readings))
     })
     .await?;
     let reading = Loop::new(parts, evaluator)?;
@@ -105,7 +105,7 @@ impl Loop {
             wake,
         } = parts;
         let config = Arc::new(config);
-        let mut consumer = Consumer::new(&config.queue, &config.agent_topics)?;
+        let mut consumer = client(&config)?;
         consumer.assign(&assignments(&evaluator.readings))?;
         let now = Instant::now();
         Ok(Loop {
@@ -305,7 +305,7 @@ impl Loop {
     }
 
     async fn connect(&mut self, stop: &CancellationToken) -> Result<bool, logboom_client::Error> {
-        self.consumer = Consumer::new(&self.config.queue, &self.config.agent_topics)?;
+        self.consumer = client(&self.config)?;
         self.place(stop).await
     }
 
@@ -365,6 +365,11 @@ impl Loop {
         self.changed_rules = Some(set.rules);
         self.commit(stop).await
     }
+}
+
+fn client(config: &Config) -> Result<Consumer, logboom_client::Error> {
+    let consumer = Consumer::new(&config.queue, &config.agent_topics())?;
+    Ok(consumer.with_encodings(config.encodings()))
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ pub enum Error {
     Rules(#[from] RuleErrors),
     #[error("receiver `{name}`: {problem}")]
     Receiver { name: String, problem: String },
+    #[error("alerting's indexes: {0}")]
+    Indexes(String),
     #[error("cannot make the folder `{path}`: {source}", path = path.display())]
     DataDir {
         path: PathBuf,

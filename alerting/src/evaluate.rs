@@ -1,7 +1,7 @@
-//! The engine: lines and ticks in, changes out. A state machine without I/O; time is an argument.
+//! The engine: events and ticks in, changes out. A state machine without I/O; time is an argument.
 //!
-//! For each line, in this order: its source's watermark moves, episodes that this ends are ended,
-//! then the line is counted by the rules that it matched. A tick moves the clock of silent sources.
+//! For each event, in this order: its source's watermark moves, episodes that this ends are ended,
+//! then it is counted by the rules that it matched. A tick moves the clock of silent sources.
 //! What is dirty since the last [`Engine::take`] is handed over for one transaction.
 
 use std::{
@@ -9,14 +9,16 @@ use std::{
     sync::Arc,
 };
 
-use logboom_event::{Event, Record, TimestampFrom};
+use logboom_event::{Encoding, Event, Record, TimestampFrom};
 
 use crate::{
+    episode::{Change, Episode},
     group_key::GroupKey,
     limits,
     rules::Rule,
+    sample::Sample,
     sources::{Idle, SourceClock, SourceRef, Sources},
-    state::{Change, Episode, Group, Line, Sample},
+    state::{Group, Line, Measure},
 };
 
 /// A change to tell, or to record.
@@ -65,6 +67,15 @@ impl RuleState {
             open: HashSet::new(),
         }
     }
+}
+
+/// An event with the record that it came in.
+#[derive(Clone, Copy)]
+pub(crate) struct Item<'a> {
+    pub(crate) record: &'a Record,
+    pub(crate) event: &'a Event,
+    /// Its place in the record.
+    pub(crate) index: u32,
 }
 
 /// All rules with their state.
@@ -157,11 +168,13 @@ impl Engine {
         self.restored();
     }
 
-    /// Feeds one new line and the rules (by index) whose matcher it satisfied.
-    pub(crate) fn feed(&mut self, record: &Record, event: &Event, hits: &[usize], now: i64) {
-        let source = SourceRef::of(record);
-        let stamp = (event.timestamp_from == TimestampFrom::Line).then_some(event.timestamp_ns);
-        let placed = self.sources.observe(source, event.arrival_ns, stamp, now);
+    /// Feeds one new event and the rules (by index) whose matcher it satisfied.
+    pub(crate) fn feed(&mut self, item: Item<'_>, hits: &[usize], now: i64) {
+        let Item { record, event, .. } = item;
+        let source = SourceRef::of(record, event);
+        let placed = self
+            .sources
+            .observe(source, event.arrival_ns, stamp(record, event), now);
         self.dirty_sources.insert(source);
         if placed.clamped {
             metrics::counter!(crate::metrics::TIMESTAMPS_CLAMPED).increment(1);
@@ -176,7 +189,7 @@ impl Engine {
         if hits.is_empty() {
             return;
         }
-        let sample = sample(record, event, placed.time, placed.clamped);
+        let sample = Sample::of(item, placed.time, placed.clamped);
         let line = Line {
             time: placed.time,
             source,
@@ -184,12 +197,24 @@ impl Engine {
             sample: &sample,
         };
         for &at in hits {
-            let key = GroupKey::of(&self.rules[at].rule.group_by, event);
-            self.count(at, key, line);
+            let rule = &self.rules[at].rule;
+            let measure = match &rule.quantile {
+                None => Measure::Count(rule.count),
+                Some(quantile) => match quantile.is_above(event) {
+                    Some(above) => Measure::Value {
+                        above,
+                        demand: quantile.demand(rule.count),
+                    },
+                    // It has no such number, and so no part in the quantile.
+                    None => continue,
+                },
+            };
+            let key = GroupKey::of(rule, event);
+            self.count(at, key, measure, line);
         }
     }
 
-    fn count(&mut self, at: usize, key: GroupKey, line: Line<'_>) {
+    fn count(&mut self, at: usize, key: GroupKey, measure: Measure, line: Line<'_>) {
         let state = &mut self.rules[at];
         if !state.groups.contains_key(&key)
             && state.groups.len() >= limits::GROUPS_MAX
@@ -197,21 +222,16 @@ impl Engine {
         {
             let admitted = self.make_room(at);
             // Told as an alert of its own: the rule is not what its author thinks it is.
-            self.count(at, GroupKey::Overflow, line);
+            self.count(at, GroupKey::Overflow, Measure::Count(1), line);
             if !admitted {
                 return;
             }
         }
         let state = &mut self.rules[at];
         let rule = Arc::clone(&state.rule);
-        let count = if key == GroupKey::Overflow {
-            1
-        } else {
-            rule.count
-        };
         let group = state.groups.entry(key.clone()).or_default();
         let mut changes = Vec::new();
-        group.add(&rule, count, line, &mut changes);
+        group.add(&rule, measure, line, &mut changes);
         group.pass(&rule, &self.sources, line.now, &mut changes);
         await_ends(&mut self.ends, &self.sources, &rule, group);
         if group.is_open() {
@@ -366,15 +386,19 @@ fn await_ends(ends: &mut HashMap<SourceRef, i64>, sources: &Sources, rule: &Rule
     }
 }
 
-fn sample(record: &Record, event: &Event, time: i64, clamped: bool) -> Sample {
-    let raw = &event.raw[..event.raw.len().min(limits::SAMPLE_BYTES_MAX)];
-    Sample {
-        time,
-        topic: record.topic.to_string(),
-        partition: record.partition,
-        offset: record.offset,
-        line: String::from_utf8_lossy(raw).into_owned(),
-        clamped,
+/// When the event says that it happened.
+///
+/// A span happened when it ended, since that is when it could be told: by their starts, the slow ones would
+/// all be late, each by its duration. Only a line without a time may belong to the one before; what came
+/// over OTLP without one is as old as its arrival.
+fn stamp(record: &Record, event: &Event) -> Option<i64> {
+    let own = event.timestamp_from == TimestampFrom::Line;
+    match &event.span {
+        Some(span) if own => {
+            let duration = i64::try_from(span.duration_ns).unwrap_or(i64::MAX);
+            Some(event.timestamp_ns.saturating_add(duration))
+        }
+        _ => (own || record.encoding != Encoding::Line).then_some(event.timestamp_ns),
     }
 }
 

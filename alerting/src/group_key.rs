@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use logboom_event::{Event, Record};
+use logboom_event::{Encoding, Event, Record};
+use logboom_query::{Cell, Field, SPANS};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -21,8 +22,20 @@ pub(crate) enum GroupKey {
 }
 
 impl GroupKey {
-    pub(crate) fn of(fields: &[String], event: &Event) -> GroupKey {
-        GroupKey::Values(fields.iter().map(|field| value(event, field)).collect())
+    pub(crate) fn of(rule: &Rule, event: &Event) -> GroupKey {
+        let values = match rule.index == SPANS {
+            true => rule
+                .group_fields
+                .iter()
+                .map(|field| of_span(event, field))
+                .collect(),
+            false => rule
+                .group_by
+                .iter()
+                .map(|field| value(event, field))
+                .collect(),
+        };
+        GroupKey::Values(values)
     }
 
     /// The stored form.
@@ -61,13 +74,28 @@ impl GroupKey {
 
 impl SourceRef {
     /// The record's source, or its partition when it has none.
-    pub(crate) fn of(record: &Record) -> SourceRef {
+    ///
+    /// Requests over OTLP carry no id of their sender, but who it is stands in each item: service, host and
+    /// instance. Were all of a partition one source, the clock of those that are up to date would end the
+    /// alerts of one that is behind.
+    pub(crate) fn of(record: &Record, event: &Event) -> SourceRef {
         let mut name = Vec::with_capacity(64);
         name.extend_from_slice(record.topic.as_bytes());
         name.push(0);
         name.extend_from_slice(&record.partition.to_le_bytes());
         if let Some(origin) = &record.origin {
             name.extend_from_slice(&origin.source.0);
+        }
+        if record.encoding != Encoding::Line {
+            let instance = event
+                .attributes
+                .get("resource")
+                .and_then(|resource| resource.get("service.instance.id"))
+                .and_then(Value::as_str);
+            for part in [event.service.as_deref(), event.host.as_deref(), instance] {
+                name.push(0);
+                name.extend_from_slice(part.unwrap_or_default().as_bytes());
+            }
         }
         SourceRef(xxhash_rust::xxh3::xxh3_64(&name))
     }
@@ -86,7 +114,21 @@ fn value(event: &Event, field: &str) -> String {
             attribute(&event.attributes, path).and_then(plain)
         }
     };
-    let mut text = text.unwrap_or_default();
+    cut(text.unwrap_or_default())
+}
+
+/// The field of a span, as queries see it.
+fn of_span(event: &Event, field: &Field) -> String {
+    cut(match logboom_query::cell(field, event) {
+        Cell::Missing | Cell::Nested => String::new(),
+        Cell::Bool(value) => value.to_string(),
+        Cell::Number(number) => number.to_string(),
+        Cell::Text(text) => text.into_owned(),
+        Cell::Time(ns) => crate::stamp::nanos(ns),
+    })
+}
+
+fn cut(mut text: String) -> String {
     if text.len() > limits::GROUP_VALUE_BYTES_MAX {
         text.truncate(text.floor_char_boundary(limits::GROUP_VALUE_BYTES_MAX));
     }

@@ -1,6 +1,6 @@
-//! Alerting: rules evaluated on the queue's stream as lines arrive, state that survives, webhooks.
+//! Alerting: rules evaluated on the queue's stream as lines and spans arrive, state that survives, webhooks.
 //!
-//! The way of a line: [`consume`] reads records and drops duplicates by their marks → [`matcher`]
+//! The way of an event: [`consume`] reads records and drops duplicates by their marks → [`matcher`]
 //! says which patterns are in it → [`evaluate`] moves windows and episodes in event time (a pure
 //! state machine: time is an argument) → [`store`] writes state, offsets and notifications in one
 //! transaction → [`notify`] delivers from the outbox until a receiver took it.
@@ -16,6 +16,7 @@
 
 mod config;
 mod consume;
+mod episode;
 mod error;
 mod evaluate;
 mod group_key;
@@ -29,6 +30,7 @@ mod readings;
 mod rule_files;
 pub mod rules;
 mod run;
+mod sample;
 mod signature;
 mod sources;
 mod stamp;
@@ -37,11 +39,14 @@ mod step;
 mod store;
 #[cfg(test)]
 mod testing;
+mod values;
 mod view;
 mod window;
 
-pub use config::{Config, ReceiverConfig, Timing, WebhookConfig};
+pub use config::{Config, IndexConfig, ReceiverConfig, Timing, Topic, WebhookConfig};
 pub use error::{Error, RuleError, RuleErrors};
 pub use lookout::GROUP;
 pub use run::run;
-pub use view::{AlertView, HistoryEntry, NotificationView, ReceiverView, RuleView, View};
+pub use view::{
+    AlertView, HistoryEntry, NotificationView, QuantileView, ReceiverView, RuleView, View,
+};

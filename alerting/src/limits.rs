@@ -41,6 +41,17 @@ pub const GROUPS_EVICTED: usize = GROUPS_MAX / 10;
 /// runs for days; then the oldest half goes, counted in a metric.
 pub const WINDOW_RUNS_MAX: usize = 1 << 16;
 
+/// Slices of a window of values: their counts are all that is kept, 16 bytes each, so that a group is
+/// 2 KiB however much comes, and the window's edge is sharp to less than a hundredth of its length.
+pub const VALUE_SLICES: i64 = 120;
+
+/// Slices of one group. Only what is out of order by hours, or loaded from old files, has more than two
+/// windows of them; then the oldest half goes, counted in a metric.
+pub const VALUE_SLICES_MAX: usize = 16 * VALUE_SLICES as usize;
+
+/// Bytes of a span's operation and service in a quoted span.
+pub const SPAN_NAME_BYTES_MAX: usize = 256;
+
 /// Resolved episodes of one group that are remembered, to know late lines that belong to them.
 pub const EPISODES_MAX: usize = 256;
 

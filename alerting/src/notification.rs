@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    episode::Change,
     evaluate::Transition,
     group_key::GroupKey,
     rules::{Rule, show},
+    sample::{page, samples},
     stamp,
-    state::{Change, Sample},
 };
 
 impl Change {
@@ -109,17 +110,42 @@ impl Transition {
                 "episode": self.episode_id(),
                 "rule": self.rule.name,
                 "condition": self.rule.condition,
-                "window": {"count": self.rule.count, "within": show(self.rule.within_ns)},
+                "index": self.rule.index,
+                "window": self.window(),
                 "lines": self.episode.lines,
                 "lastLineAt": stamp::nanos(self.episode.last_line),
-                "samples": samples(&self.episode.samples),
+                "samples": samples(&self.episode.samples, external_url),
             },
         })
     }
 
-    /// The search that shows the episode's lines.
+    /// What the rule looks for in a window, and where it is a quantile, what was found there last.
+    fn window(&self) -> Value {
+        let within = show(self.rule.within_ns);
+        let Some(quantile) = &self.rule.quantile else {
+            return json!({"count": self.rule.count, "within": within});
+        };
+        let mut window = json!({
+            "quantile": quantile.quantile,
+            "field": quantile.field,
+            "above": quantile.above,
+            "countMin": self.rule.count,
+            "within": within,
+        });
+        if let Some(tally) = &self.episode.tally {
+            window["values"] = tally.values.into();
+            window["valuesAbove"] = tally.above.into();
+        }
+        window
+    }
+
+    /// The search that shows the episode's lines, or the traces of its spans.
     fn generator_url(&self, external_url: &str) -> String {
-        let Ok(mut url) = url::Url::parse(external_url) else {
+        let found = match self.rule.index == logboom_query::SPANS {
+            true => page(external_url, &["traces"]),
+            false => url::Url::parse(external_url).ok(),
+        };
+        let Some(mut url) = found else {
             return String::new();
         };
         let from = self.episode.start.saturating_sub(self.rule.within_ns);
@@ -133,33 +159,20 @@ impl Transition {
 }
 
 fn search(rule: &Rule) -> String {
+    let query = rule.query_text.as_ref().map(|query| format!("({query})"));
     let regex = rule
         .regex
         .as_ref()
         .map(|regex| format!("/{}/", regex.replace('/', "\\/")));
-    match (regex, &rule.query_text) {
-        (Some(regex), Some(query)) => format!("({query}) AND {regex}"),
-        (Some(regex), None) => regex,
-        (None, query) => query.clone().unwrap_or_else(|| "*".to_owned()),
+    let above = rule
+        .quantile
+        .as_ref()
+        .map(|quantile| format!("{}:>{}", quantile.field, quantile.above));
+    let parts: Vec<String> = [query, regex, above].into_iter().flatten().collect();
+    match (parts.as_slice(), &rule.query_text) {
+        ([_], Some(query)) => query.clone(),
+        _ => parts.join(" AND "),
     }
-}
-
-/// Quoted lines as JSON.
-pub(crate) fn samples(samples: &[Sample]) -> Value {
-    let one = |sample: &Sample| {
-        let mut value = json!({
-            "timestamp": stamp::nanos(sample.time),
-            "line": sample.line,
-            "topic": sample.topic,
-            "partition": sample.partition,
-            "offset": sample.offset,
-        });
-        if sample.clamped {
-            value["ts_clamped"] = Value::Bool(true);
-        }
-        value
-    };
-    samples.iter().map(one).collect()
 }
 
 /// 16 hex digits that name an alert by its labels.

@@ -22,6 +22,8 @@ use crate::{
 
 /// Where reading of one partition stands.
 pub(crate) struct Reading {
+    /// The index that its topic fills.
+    pub(crate) index: Arc<str>,
     pub(crate) topic: Arc<str>,
     pub(crate) partition: i32,
     incarnation: u32,
@@ -40,12 +42,14 @@ enum Last {
 
 impl Reading {
     pub(crate) fn new(
+        index: Arc<str>,
         topic: Arc<str>,
         partition: i32,
         checkpoint: Checkpoint,
         marks: Marks,
     ) -> Reading {
         Reading {
+            index,
             topic,
             partition,
             incarnation: checkpoint.incarnation,
@@ -135,14 +139,14 @@ pub(crate) async fn find(
     stop: &CancellationToken,
 ) -> Result<Option<Vec<Reading>>, Error> {
     let mut readings = Vec::new();
-    for topic in &config.topics {
+    for (index, topic) in config.topics() {
         let admin = Admin::new(&config.queue)?;
         let Some(partitions) =
-            patiently(stop, || admin.ensure_topic(topic, config.partitions)).await?
+            patiently(stop, || admin.ensure_topic(&topic.name, config.partitions)).await?
         else {
             return Ok(None);
         };
-        let topic: Arc<str> = topic.as_str().into();
+        let (index, topic): (Arc<str>, Arc<str>) = (index.into(), topic.name.as_str().into());
         for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
             let (checkpoint, marks) = stored
                 .partitions
@@ -153,6 +157,7 @@ pub(crate) async fn find(
                 return Ok(None);
             };
             readings.push(Reading::new(
+                Arc::clone(&index),
                 Arc::clone(&topic),
                 partition,
                 checkpoint,
@@ -180,7 +185,9 @@ pub(crate) async fn born(
     left: &Left,
 ) -> Vec<Reading> {
     let mut readings = Vec::new();
-    for topic in &config.topics {
+    let agent_topics = config.agent_topics();
+    for (index, topic) in config.topics() {
+        let topic = &topic.name;
         let partitions = match admin.partitions(topic).await {
             Ok(partitions) => i32::try_from(partitions.unwrap_or(0)).unwrap_or(i32::MAX),
             Err(error) => {
@@ -188,21 +195,16 @@ pub(crate) async fn born(
                 continue;
             }
         };
-        let name: Arc<str> = topic.as_str().into();
+        let (index, name): (Arc<str>, Arc<str>) = (index.into(), topic.as_str().into());
         for partition in 0..partitions {
             if known.contains(&(Arc::clone(&name), partition)) {
                 continue;
             }
             let (stored, marks) = left.get(&(topic.clone(), partition)).cloned().unzip();
-            let resumed = resume(
-                &config.queue,
-                &config.agent_topics,
-                topic,
-                partition,
-                stored,
-            );
+            let resumed = resume(&config.queue, &agent_topics, topic, partition, stored);
             match resumed.await {
                 Ok(resumed) => readings.push(Reading::new(
+                    Arc::clone(&index),
                     Arc::clone(&name),
                     partition,
                     resumed.checkpoint,
@@ -243,14 +245,9 @@ async fn resumed(
     stored: Option<Checkpoint>,
     stop: &CancellationToken,
 ) -> Result<Option<Checkpoint>, logboom_client::Error> {
+    let agent_topics = config.agent_topics();
     let resumed = patiently(stop, || {
-        resume(
-            &config.queue,
-            &config.agent_topics,
-            topic,
-            partition,
-            stored,
-        )
+        resume(&config.queue, &agent_topics, topic, partition, stored)
     })
     .await?;
     Ok(resumed.map(|resumed| resumed.checkpoint))

@@ -15,6 +15,8 @@ pub(crate) struct RuleFiles {
     paths: Vec<PathBuf>,
     /// Receivers of the configuration: rules may name them too, and they win over those of files.
     configured: Vec<ReceiverConfig>,
+    /// The indexes of the configuration.
+    indexes: Vec<String>,
     seen: Vec<(PathBuf, u64, Option<SystemTime>)>,
 }
 
@@ -24,6 +26,11 @@ impl RuleFiles {
         let mut files = RuleFiles {
             paths: config.rules.clone(),
             configured: config.receivers.clone(),
+            indexes: config
+                .indexes
+                .iter()
+                .map(|index| index.name.clone())
+                .collect(),
             seen: Vec::new(),
         };
         files.look().await?;
@@ -64,6 +71,7 @@ impl RuleFiles {
         let read = move || {
             let set = rules::load(&files.paths)?;
             set.check_receivers(&files.configured)?;
+            set.check_indexes(&files.indexes)?;
             Ok(set)
         };
         Ok(tokio::task::spawn_blocking(read).await?)
@@ -89,6 +97,7 @@ mod tests {
         let mut files = RuleFiles {
             paths: vec![file.clone()],
             configured: vec![ops],
+            indexes: vec!["logs".to_owned()],
             seen: Vec::new(),
         };
         assert!(files.changed().await.unwrap().unwrap().is_ok());

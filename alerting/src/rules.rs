@@ -9,15 +9,23 @@ use std::{
     time::SystemTime,
 };
 
-use logboom_query::Query;
+use logboom_query::{Field, Query};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{ReceiverConfig, RuleError, RuleErrors, limits};
+use crate::{ReceiverConfig, RuleError, RuleErrors, config::LOGS, limits};
 
 mod check;
 pub(crate) mod pattern;
+mod quantile;
 mod raw;
+mod threshold;
+
+pub(crate) use quantile::Demand;
+pub use quantile::QuantileThreshold;
+
+/// The indexes that rules can look at.
+pub const INDEXES: [&str; 2] = [LOGS, logboom_query::SPANS];
 
 /// A checked rule.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,13 +38,20 @@ pub struct Rule {
     pub query_text: Option<String>,
     #[serde(skip)]
     pub query: Option<Arc<Query>>,
-    /// Pattern on the raw line.
+    /// Pattern on the raw line, or on the text of a span.
     pub regex: Option<String>,
     /// Fires at this many matching lines …
     pub count: u32,
     /// … within a half-open window of this length, in nanoseconds.
     pub within_ns: i64,
+    /// Fires where this stands and `count` values are in the window. Rules that were stored before there
+    /// was such a thing have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantile: Option<QuantileThreshold>,
     pub group_by: Vec<String>,
+    /// What `group_by` means where it can mean a span's own fields; as many, or none on logs.
+    #[serde(skip)]
+    pub(crate) group_fields: Vec<Field>,
     /// How long the condition has to hold before the alert fires.
     pub for_ns: i64,
     /// How long the count has to stay below before the alert resolves.
@@ -62,7 +77,11 @@ impl Rule {
             self.within_ns,
             &self.group_by,
         );
-        let text = serde_json::to_vec(&parts).expect("strings and numbers are JSON");
+        let mut text = serde_json::to_vec(&parts).expect("strings and numbers are JSON");
+        // Only where there is one: the conditions of all other rules stay as they were.
+        if let Some(quantile) = &self.quantile {
+            text.extend(serde_json::to_vec(quantile).expect("strings and numbers are JSON"));
+        }
         Sha256::digest(text)[..8]
             .iter()
             .map(|byte| format!("{byte:02x}"))
@@ -78,12 +97,17 @@ impl Rule {
         if let Some(query) = &self.query_text {
             text.push(query.clone());
         }
-        let mut summary = format!(
-            "{} at least {} in {}",
-            text.join(" and "),
-            self.count,
-            show(self.within_ns)
-        );
+        let (what, within) = (text.join(" and "), show(self.within_ns));
+        let mut summary = match &self.quantile {
+            None => format!("{what} at least {} in {within}", self.count),
+            Some(quantile) => {
+                let least = match self.count {
+                    1 => String::new(),
+                    count => format!(" of at least {count} values"),
+                };
+                format!("{what} {}{least} in {within}", quantile.summary())
+            }
+        };
         if !self.group_by.is_empty() {
             summary.push_str(" by ");
             summary.push_str(&self.group_by.join(", "));
@@ -133,6 +157,31 @@ impl RuleSet {
                 });
             }
         }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(RuleErrors(errors))
+        }
+    }
+
+    /// Checks that this process reads the index of every rule.
+    pub(crate) fn check_indexes(&self, configured: &[String]) -> Result<(), RuleErrors> {
+        let elsewhere = |rule: &&Arc<Rule>| !configured.contains(&rule.index);
+        let errors: Vec<RuleError> = self
+            .rules
+            .iter()
+            .filter(elsewhere)
+            .map(|rule| RuleError {
+                file: rule.file.clone(),
+                position: Some((rule.line, 1)),
+                key: format!("rule `{}`: index", rule.name),
+                message: format!(
+                    "this process has no topics of the index `{}`; it reads `{}`",
+                    rule.index,
+                    configured.join("`, `")
+                ),
+            })
+            .collect();
         if errors.is_empty() {
             Ok(())
         } else {

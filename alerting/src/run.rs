@@ -24,6 +24,9 @@ pub async fn run(
     ready: watch::Sender<bool>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
+    if let Some(problem) = config.problem() {
+        return Err(Error::Indexes(problem));
+    }
     let (files, set) = RuleFiles::load(&config).await?;
     for receiver in &config.receivers {
         if let Some(problem) = receiver.webhook.problem() {
@@ -134,8 +137,7 @@ mod tests {
                 bootstrap: "127.0.0.1:9".to_owned(),
                 client_id: "test".to_owned(),
             },
-            topics: vec!["logs".to_owned()],
-            agent_topics: vec!["logs".to_owned()],
+            indexes: vec![crate::IndexConfig::logs(), crate::IndexConfig::spans()],
             partitions: 1,
             rules: Vec::new(),
             receivers: Vec::new(),
@@ -183,6 +185,49 @@ mod tests {
             shown.contains("alerting.db") && shown.contains("move it away to start anew"),
             "{shown}"
         );
+    }
+
+    #[tokio::test]
+    async fn indexes_that_cannot_be_are_refused_with_the_reason() {
+        use crate::{IndexConfig, Topic};
+        use logboom_event::Encoding;
+        let dir = tempfile::tempdir().unwrap();
+        let with = |name: &str, topics: Vec<Topic>| IndexConfig {
+            name: name.to_owned(),
+            topics,
+        };
+        let spans = || Topic::encoded("otlp_spans", Encoding::OtlpSpans);
+        for (indexes, part) in [
+            (
+                vec![with("audit", vec![])],
+                "there is no index `audit` that rules can look at; known are `logs`, `spans`",
+            ),
+            (
+                vec![IndexConfig::logs(), IndexConfig::logs()],
+                "the index `logs` is given twice",
+            ),
+            (
+                vec![with("logs", vec![spans()])],
+                "the topic `otlp_spans` does not fit the index `logs`",
+            ),
+            (
+                vec![with("spans", vec![Topic::of_agents("logs")])],
+                "the topic `logs` does not fit the index `spans`",
+            ),
+            (
+                vec![with("spans", vec![spans(), spans()])],
+                "the topic `otlp_spans` is given twice",
+            ),
+        ] {
+            let config = Config {
+                indexes,
+                ..nowhere(dir.path())
+            };
+            let (ready, _) = watch::channel(false);
+            let ended = run(config, ready, CancellationToken::new()).await;
+            let shown = ended.unwrap_err().to_string();
+            assert!(shown.contains(part), "missing `{part}` in {shown}");
+        }
     }
 
     #[tokio::test]

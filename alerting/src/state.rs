@@ -1,8 +1,7 @@
 //! One group of one rule: its window and its episodes.
 //!
-//! An episode is one pending → firing → resolved life, in event time. It spans `[start, until)`, where
-//! the count stood at N or more, and stays open for `hold` after `until`; new evidence within that
-//! time prolongs it. Once its sources' watermarks have passed `until + hold` it resolves.
+//! Lines are counted, or their values weighed; where the condition stands is evidence, which continues an
+//! episode or starts one.
 //!
 //! A resolved episode is remembered, so that late lines which belong to it are known. They start a
 //! new episode if the alert would still be open now: somebody must be told. If all of it is past,
@@ -12,102 +11,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    episode::{Change, Episode, Phase},
     limits,
-    rules::Rule,
+    rules::{Demand, Rule},
+    sample::Sample,
     sources::{SourceRef, Sources},
+    values::{Tally, Values},
     window::{Evidence, Window},
 };
-
-/// Where an episode stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Phase {
-    Pending,
-    Firing,
-    Resolved,
-    /// Ended before it fired. Not kept.
-    Cancelled,
-}
-
-/// A quoted line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Sample {
-    pub(crate) time: i64,
-    pub(crate) topic: String,
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
-    pub(crate) line: String,
-    /// Its timestamp was in the future and was replaced by its arrival.
-    pub(crate) clamped: bool,
-}
-
-/// One life of an alert. Times are event times in nanoseconds unless said otherwise.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Episode {
-    /// Part of the episode's identity; never changes.
-    pub(crate) start: i64,
-    /// Up to here the count is known to stand at N or more.
-    pub(crate) until: i64,
-    pub(crate) phase: Phase,
-    pub(crate) last_line: i64,
-    /// Matching lines while it was open, the window that opened it included.
-    pub(crate) lines: u64,
-    /// When the last evidence was fed, by the wall clock.
-    pub(crate) seen: i64,
-    /// Whose watermarks it waits for.
-    pub(crate) sources: Vec<SourceRef>,
-    pub(crate) samples: Vec<Sample>,
-}
-
-impl Episode {
-    pub(crate) fn is_open(&self) -> bool {
-        matches!(self.phase, Phase::Pending | Phase::Firing)
-    }
-
-    /// Whether evidence continues this episode: no gap for a pending one, less than `hold` otherwise.
-    fn takes(&self, evidence: Evidence, hold: i64) -> bool {
-        match self.phase {
-            Phase::Pending => evidence.from <= self.until && evidence.until >= self.start,
-            _ => {
-                evidence.from < self.until.saturating_add(hold)
-                    && evidence.until.saturating_add(hold) > self.start
-            }
-        }
-    }
-
-    fn close(&mut self) -> (Change, Episode) {
-        let change = match self.phase {
-            Phase::Pending => {
-                self.phase = Phase::Cancelled;
-                Change::Cancelled
-            }
-            _ => {
-                self.phase = Phase::Resolved;
-                Change::Resolved
-            }
-        };
-        (change, self.clone())
-    }
-
-    /// When it ends, if nothing more comes.
-    pub(crate) fn end(&self, hold: i64) -> i64 {
-        match self.phase {
-            Phase::Pending => self.until,
-            _ => self.until.saturating_add(hold),
-        }
-    }
-}
-
-/// What happened to an episode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) enum Change {
-    Pending,
-    Firing,
-    Resolved,
-    /// Pending, and the condition did not hold for long enough.
-    Cancelled,
-    /// Late lines made a resolved episode longer; nobody is told.
-    Lengthened,
-}
 
 /// A matching line, put in time.
 #[derive(Clone, Copy, Debug)]
@@ -119,14 +30,37 @@ pub(crate) struct Line<'a> {
     pub(crate) sample: &'a Sample,
 }
 
+/// What a line has to do with the threshold of its rule.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Measure {
+    /// It is one, and so many are wanted.
+    Count(u32),
+    /// It is a value above the limit, or one that is not.
+    Value { above: bool, demand: Demand },
+}
+
+/// Where the condition stands because of a line.
+#[derive(Clone, Copy)]
+struct Found {
+    evidence: Evidence,
+    /// Lines in the window.
+    lines: u64,
+    tally: Option<Tally>,
+    /// Nothing is later, so `until` is all that is known of what follows.
+    newest: bool,
+    /// The line is one to quote.
+    quoted: bool,
+}
+
 /// The window and the episodes of one group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Group {
     pub(crate) window: Window,
+    pub(crate) values: Values,
     /// Open and remembered ones, in the order they were started.
     pub(crate) episodes: Vec<Episode>,
     /// The last lines, to be quoted when the next one fires.
-    recent: Vec<(SourceRef, Sample)>,
+    pub(crate) recent: Vec<(SourceRef, Sample)>,
     /// When its last line was fed, by the wall clock.
     pub(crate) seen: i64,
 }
@@ -138,36 +72,88 @@ impl Group {
 
     /// Whether nothing of it matters any more.
     pub(crate) fn is_empty(&self) -> bool {
-        self.window.is_empty() && self.episodes.is_empty()
+        self.window.is_empty() && self.values.is_empty() && self.episodes.is_empty()
     }
 
     /// Adds a line. What changed is appended to `changes` with a copy of the episode.
     pub(crate) fn add(
         &mut self,
         rule: &Rule,
-        count: u32,
+        measure: Measure,
         line: Line<'_>,
         changes: &mut Vec<(Change, Episode)>,
     ) {
         self.seen = line.now;
+        let found = match measure {
+            Measure::Count(count) => self.add_line(rule, count, line),
+            Measure::Value { above, demand } => self.add_value(rule, above, demand, line),
+        };
+        let Some(found) = found else { return };
+        let at = self.place(rule, found, line, changes);
+        let Some(at) = at else { return };
+        let episode = &mut self.episodes[at];
+        note(&mut episode.sources, line.source);
+        episode.seen = line.now;
+        episode.last_line = episode.last_line.max(line.time);
+        if found.tally.is_some() {
+            episode.tally = found.tally;
+        }
+        // Before the latest window of the episode only the edges matter: a late line can meet there
+        // with older or younger ones, and as many as the count are as good as all.
+        if let Measure::Count(count) = measure {
+            let (start, until) = (episode.start, episode.until);
+            self.window
+                .thin(start, until.saturating_sub(rule.within_ns), count);
+        }
+    }
+
+    fn add_line(&mut self, rule: &Rule, count: u32, line: Line<'_>) -> Option<Found> {
         self.remember(line);
         let evidence = self.window.insert(line.time, count, rule.within_ns);
         if self.window.len() > limits::WINDOW_RUNS_MAX {
             metrics::counter!(crate::metrics::WINDOW_CUT).increment(1);
             self.window.halve();
         }
-        let Some(evidence) = evidence else { return };
-        let at = self.place(rule, count, evidence, line, changes);
-        let Some(at) = at else { return };
-        let episode = &mut self.episodes[at];
-        note(&mut episode.sources, line.source);
-        episode.seen = line.now;
-        episode.last_line = episode.last_line.max(line.time);
-        // Before the latest window of the episode only the edges matter: a late line can meet there
-        // with older or younger ones, and as many as the count are as good as all.
-        let (start, until) = (episode.start, episode.until);
-        self.window
-            .thin(start, until.saturating_sub(rule.within_ns), count);
+        Some(Found {
+            evidence: evidence?,
+            lines: u64::from(count),
+            tally: None,
+            newest: false,
+            quoted: true,
+        })
+    }
+
+    fn add_value(
+        &mut self,
+        rule: &Rule,
+        above: bool,
+        demand: Demand,
+        line: Line<'_>,
+    ) -> Option<Found> {
+        if above {
+            self.remember(line);
+        }
+        let finding = self.values.insert(line.time, above, demand, rule.within_ns);
+        if self.values.len() > limits::VALUE_SLICES_MAX {
+            metrics::counter!(crate::metrics::WINDOW_CUT).increment(1);
+            self.values.halve();
+        }
+        let Some((evidence, tally)) = finding.evidence else {
+            // A count only grows as lines come, but a quantile falls: it stood no longer than to here.
+            if finding.newest {
+                for episode in self.episodes.iter_mut().filter(|episode| episode.is_open()) {
+                    episode.until = episode.until.min(line.time).max(episode.start);
+                }
+            }
+            return None;
+        };
+        Some(Found {
+            evidence,
+            lines: tally.values,
+            tally: Some(tally),
+            newest: finding.newest,
+            quoted: above,
+        })
     }
 
     fn remember(&mut self, line: Line<'_>) {
@@ -181,11 +167,11 @@ impl Group {
     fn place(
         &mut self,
         rule: &Rule,
-        count: u32,
-        evidence: Evidence,
+        found: Found,
         line: Line<'_>,
         changes: &mut Vec<(Change, Episode)>,
     ) -> Option<usize> {
+        let evidence = found.evidence;
         let takes = |episode: &Episode| episode.takes(evidence, rule.hold_ns);
         let latest = |open: bool| {
             let fitting = self
@@ -199,9 +185,12 @@ impl Group {
         };
         if let Some(at) = latest(true) {
             let episode = &mut self.episodes[at];
-            episode.until = episode.until.max(evidence.until);
+            episode.until = match found.newest {
+                true => evidence.until.max(episode.start),
+                false => evidence.until.max(episode.until),
+            };
             episode.lines += 1;
-            if episode.samples.len() < limits::SAMPLES_MAX {
+            if found.quoted && episode.samples.len() < limits::SAMPLES_MAX {
                 episode.samples.push(line.sample.clone());
             }
             return Some(at);
@@ -223,6 +212,10 @@ impl Group {
             // A start that no episode had before: it is part of the notification's id.
             start = start.max(past.until);
         }
+        // A quantile may rise, fall and rise again at one instant.
+        while self.episodes.iter().any(|past| past.start == start) {
+            start += 1;
+        }
         let phase = if rule.for_ns > 0 {
             Phase::Pending
         } else {
@@ -241,10 +234,11 @@ impl Group {
             until: evidence.until,
             phase,
             last_line: line.time,
-            lines: u64::from(count),
+            lines: found.lines,
             seen: line.now,
             sources,
             samples,
+            tally: found.tally,
         });
         let change = if phase == Phase::Pending {
             Change::Pending
@@ -266,7 +260,13 @@ impl Group {
         for episode in &mut self.episodes {
             if episode.phase == Phase::Pending {
                 let due = episode.start.saturating_add(rule.for_ns);
-                if episode.until > due && now >= due {
+                // A value that is still to come may say that a quantile stood no longer, so what holds is
+                // only known up to where the sources are.
+                let held = match rule.quantile {
+                    None => now >= due,
+                    Some(_) => episode.passed(due, sources),
+                };
+                if episode.until > due && held {
                     episode.phase = Phase::Firing;
                     changes.push((Change::Firing, episode.clone()));
                 }
@@ -275,11 +275,7 @@ impl Group {
                 continue;
             }
             let end = episode.end(rule.hold_ns);
-            if episode
-                .sources
-                .iter()
-                .all(|source| sources.watermark(*source) >= end)
-            {
+            if episode.passed(end, sources) {
                 changes.push(episode.close());
             }
         }
@@ -299,7 +295,9 @@ impl Group {
     /// Forgets what lies before `low` (event time) and cannot matter any more. Says whether
     /// anything went.
     pub(crate) fn sweep(&mut self, rule: &Rule, low: i64, clock: i64) -> bool {
-        let before = (self.window.len(), self.episodes.len());
+        let size = |group: &Group| (group.window.len(), group.values.len(), group.episodes.len());
+        let before = size(self);
+        self.values.forget(low, rule.within_ns);
         self.window
             .forget(i64::MIN, low.saturating_sub(rule.within_ns));
         let keep = limits::RESOLVED_KEEP.as_nanos() as i64;
@@ -316,7 +314,7 @@ impl Group {
                 !goes
             });
         }
-        (self.window.len(), self.episodes.len()) != before
+        size(self) != before
     }
 }
 

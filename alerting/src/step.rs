@@ -9,33 +9,36 @@ use logboom_client::Verdict;
 use logboom_event::{Event, Record};
 
 use crate::{
-    evaluate::Engine,
+    evaluate::{Engine, Item},
     limits,
     matcher::{self, Matcher, Scratch},
     metrics as names,
     readings::Reading,
-    rules::Rule,
+    rules::{INDEXES, Rule},
     sources::Idle,
     store::{Progress, Stored},
 };
 
-/// Rules, compiled for searching.
-pub(crate) struct Compiled {
-    rules: Vec<Arc<Rule>>,
-    matcher: Matcher,
-    scratch: Scratch,
+/// The rules of one index, compiled for searching.
+struct Compiled {
     /// The rule of each pattern.
     rule_of: Vec<usize>,
     /// Rules with a query and no pattern.
     query_only: Vec<usize>,
+    matcher: Matcher,
+    scratch: Scratch,
     hits: Vec<usize>,
 }
 
 impl Compiled {
-    pub(crate) fn new(rules: &[Arc<Rule>], sample: &[Vec<u8>]) -> Result<Compiled, matcher::Error> {
+    fn new(
+        rules: &[Arc<Rule>],
+        index: &str,
+        sample: &[Vec<u8>],
+    ) -> Result<Compiled, matcher::Error> {
         let with = |regex: bool| {
             (0..rules.len())
-                .filter(|at| rules[*at].regex.is_some() == regex)
+                .filter(|at| rules[*at].index == index && rules[*at].regex.is_some() == regex)
                 .collect::<Vec<_>>()
         };
         let rule_of = with(true);
@@ -46,17 +49,16 @@ impl Compiled {
         let matcher = Matcher::new(&patterns, sample)?;
         let scratch = matcher.scratch();
         Ok(Compiled {
-            rules: rules.to_vec(),
-            matcher,
-            scratch,
             rule_of,
             query_only: with(false),
+            matcher,
+            scratch,
             hits: Vec::new(),
         })
     }
 
-    /// The rules (ascending) that the line satisfies.
-    fn hits(&mut self, event: &Event) -> &[usize] {
+    /// The rules (ascending) that the event satisfies.
+    fn hits(&mut self, rules: &[Arc<Rule>], event: &Event) -> &[usize] {
         self.hits.clear();
         let found = self.matcher.search(&event.raw, &mut self.scratch);
         let candidates = found
@@ -64,7 +66,7 @@ impl Compiled {
             .map(|pattern| self.rule_of[*pattern])
             .chain(self.query_only.iter().copied());
         for at in candidates {
-            if self.rules[at]
+            if rules[at]
                 .query
                 .as_ref()
                 .is_none_or(|query| logboom_query::matches(query, event))
@@ -77,40 +79,96 @@ impl Compiled {
     }
 }
 
-/// The state of evaluation.
-pub(crate) struct Evaluator {
-    pub(crate) engine: Engine,
-    pub(crate) compiled: Compiled,
-    pub(crate) readings: Vec<Reading>,
-    /// Matches by rule since the metrics were last told.
-    matches: HashMap<usize, u64>,
-    /// A sample of recent lines, for the matcher.
+/// The rules of one index, with what their matcher learns from the index's events.
+struct Lane {
+    index: &'static str,
+    compiled: Compiled,
+    /// Some of the recent texts, by which the matcher knows what is rare.
     sample: Vec<Vec<u8>>,
-    lines: u64,
+    events: u64,
     recompile_at: u64,
 }
 
-/// The matcher learns after this many lines which literals are rare, then after ten times as many.
-const FIRST_SAMPLE_LINES: u64 = 20_000;
+/// The matcher learns after this many events which literals are rare, then after ten times as many.
+const FIRST_SAMPLE_EVENTS: u64 = 20_000;
+
+impl Lane {
+    /// Keeps every n-th text so that the sample spans all of what was seen since the last time.
+    fn learn(&mut self, rules: &[Arc<Rule>], event: &Event) {
+        self.events += 1;
+        let every = (self.recompile_at / limits::SAMPLE_LINES as u64).max(1);
+        if self.events.is_multiple_of(every) && self.sample.len() < limits::SAMPLE_LINES {
+            self.sample
+                .push(event.raw[..event.raw.len().min(limits::SAMPLE_BYTES_MAX)].to_vec());
+        }
+        if self.events >= self.recompile_at {
+            self.recompile_at = self.recompile_at.saturating_mul(10);
+            let sample = std::mem::take(&mut self.sample);
+            match Compiled::new(rules, self.index, &sample) {
+                Ok(compiled) => self.compiled = compiled,
+                Err(error) => tracing::warn!(%error, "keeping the matcher as it is"),
+            }
+        }
+    }
+}
+
+/// All rules, each in the lane of its index: an event is only searched for by rules of its own.
+pub(crate) struct Lanes {
+    rules: Vec<Arc<Rule>>,
+    lanes: Vec<Lane>,
+}
+
+impl Lanes {
+    pub(crate) fn new(rules: &[Arc<Rule>]) -> Result<Lanes, matcher::Error> {
+        let lane = |index: &&'static str| {
+            Ok(Lane {
+                index,
+                compiled: Compiled::new(rules, index, &[])?,
+                sample: Vec::new(),
+                events: 0,
+                recompile_at: FIRST_SAMPLE_EVENTS,
+            })
+        };
+        Ok(Lanes {
+            rules: rules.to_vec(),
+            lanes: INDEXES.iter().map(lane).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Other rules; what was learned of the events stays.
+    fn replace(&mut self, rules: &[Arc<Rule>]) -> Result<(), matcher::Error> {
+        for lane in &mut self.lanes {
+            lane.compiled = Compiled::new(rules, lane.index, &lane.sample)?;
+        }
+        self.rules = rules.to_vec();
+        Ok(())
+    }
+}
+
+/// The state of evaluation.
+pub(crate) struct Evaluator {
+    pub(crate) engine: Engine,
+    lanes: Lanes,
+    pub(crate) readings: Vec<Reading>,
+    /// Matches by rule since the metrics were last told.
+    matches: HashMap<usize, u64>,
+}
 
 impl Evaluator {
-    pub(crate) fn new(engine: Engine, compiled: Compiled, readings: Vec<Reading>) -> Evaluator {
+    pub(crate) fn new(engine: Engine, lanes: Lanes, readings: Vec<Reading>) -> Evaluator {
         Evaluator {
             engine,
-            compiled,
+            lanes,
             readings,
             matches: HashMap::new(),
-            sample: Vec::new(),
-            lines: 0,
-            recompile_at: FIRST_SAMPLE_LINES,
         }
     }
 
     /// Stands in while the real one works elsewhere.
     pub(crate) fn empty() -> Evaluator {
-        let compiled = Compiled::new(&[], &[]).expect("no patterns compile");
+        let lanes = Lanes::new(&[]).expect("no patterns compile");
         let idle = Idle::new(limits::IDLE_LIVE, limits::IDLE_BACKFILL);
-        Evaluator::new(Engine::new(&[], idle), compiled, Vec::new())
+        Evaluator::new(Engine::new(&[], idle), lanes, Vec::new())
     }
 
     /// Feeds records in their order; `now` is the wall clock in nanoseconds.
@@ -125,13 +183,7 @@ impl Evaluator {
                 continue;
             };
             if self.readings[at].pass(&record) == Verdict::New {
-                let event = Event::parse(&record);
-                let hits = self.compiled.hits(&event);
-                for at in hits {
-                    *self.matches.entry(*at).or_default() += 1;
-                }
-                self.engine.feed(&record, &event, hits, now);
-                self.learn(&record);
+                self.evaluate(&Arc::clone(&self.readings[at].index), &record, now);
             } else {
                 metrics::counter!(names::DUPLICATES).increment(1);
             }
@@ -140,31 +192,35 @@ impl Evaluator {
         self.tell_metrics();
     }
 
-    /// Keeps every n-th line so that the sample spans all of what was seen since the last time.
-    fn learn(&mut self, record: &Record) {
-        self.lines += 1;
-        let every = (self.recompile_at / limits::SAMPLE_LINES as u64).max(1);
-        if self.lines.is_multiple_of(every) && self.sample.len() < limits::SAMPLE_LINES {
-            self.sample
-                .push(record.value[..record.value.len().min(limits::SAMPLE_BYTES_MAX)].to_vec());
-        }
-        if self.lines >= self.recompile_at {
-            self.recompile_at = self.recompile_at.saturating_mul(10);
-            let sample = std::mem::take(&mut self.sample);
-            match Compiled::new(&self.compiled.rules, &sample) {
-                Ok(compiled) => self.compiled = compiled,
-                Err(error) => tracing::warn!(%error, "keeping the matcher as it is"),
+    /// All events of a record: a commit stands between two records and never in one.
+    fn evaluate(&mut self, index: &str, record: &Record, now: i64) {
+        let Lanes { rules, lanes } = &mut self.lanes;
+        let lane = lanes.iter_mut().find(|lane| lane.index == index);
+        let lane = lane.expect("a configuration with an index that has no lane is refused");
+        for (index, (record, event)) in (0..).zip(Event::all(record.clone())) {
+            let hits = lane.compiled.hits(rules, &event);
+            for at in hits {
+                *self.matches.entry(*at).or_default() += 1;
             }
+            let item = Item {
+                record: &record,
+                event: &event,
+                index,
+            };
+            self.engine.feed(item, hits, now);
+            lane.learn(rules, &event);
         }
     }
 
     fn tell_metrics(&mut self) {
         for (at, count) in self.matches.drain() {
-            let name = self.compiled.rules[at].name.clone();
+            let name = self.lanes.rules[at].name.clone();
             metrics::counter!(names::MATCHES, "rule" => name).increment(count);
         }
-        let verified = std::mem::take(&mut self.compiled.scratch.verified);
-        metrics::counter!(names::CANDIDATES).increment(verified);
+        for lane in &mut self.lanes.lanes {
+            let verified = std::mem::take(&mut lane.compiled.scratch.verified);
+            metrics::counter!(names::CANDIDATES).increment(verified);
+        }
     }
 
     /// Swaps in other rules; state goes on where a rule still counts the same.
@@ -173,7 +229,7 @@ impl Evaluator {
         rules: &[Arc<Rule>],
         now: i64,
     ) -> Result<(), matcher::Error> {
-        self.compiled = Compiled::new(rules, &self.sample)?;
+        self.lanes.replace(rules)?;
         self.engine.replace_rules(rules, now);
         Ok(())
     }

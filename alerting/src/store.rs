@@ -12,16 +12,21 @@ use sqlx::Row;
 
 use crate::{
     Error, ReceiverConfig,
+    episode::Change,
     evaluate::{Dirty, Transition},
     group_key::GroupKey,
-    notification::{fingerprint, samples},
+    notification::fingerprint,
     rules::Rule,
+    sample::samples,
     sources::{SourceClock, SourceRef},
     state::Group,
 };
 
+mod groups;
 mod receivers;
 
+use groups::decode_group;
+pub(crate) use groups::encode_group;
 pub(crate) use receivers::finish_all;
 use receivers::put_receivers;
 
@@ -182,20 +187,6 @@ impl Store {
     }
 }
 
-const GROUP_VERSION: u8 = 1;
-
-/// The stored form of a group: a version byte, then postcard.
-pub(crate) fn encode_group(group: &Group) -> Vec<u8> {
-    postcard::to_extend(group, vec![GROUP_VERSION]).expect("a group is plain data")
-}
-
-fn decode_group(bytes: &[u8]) -> Result<Group, Error> {
-    match bytes.split_first() {
-        Some((&GROUP_VERSION, rest)) => postcard::from_bytes(rest).map_err(damaged("rule_groups")),
-        _ => Err(damaged("rule_groups")("unknown version")),
-    }
-}
-
 fn damaged<E: ToString>(table: &'static str) -> impl Fn(E) -> Error {
     move |error| Error::Damaged {
         table,
@@ -290,7 +281,7 @@ async fn put_transition(
     let id = transition.episode_id();
     let episode = &transition.episode;
     let state = match transition.change {
-        crate::state::Change::Lengthened => "resolved",
+        Change::Lengthened => "resolved",
         other => other.as_str(),
     };
     let lines = i64::try_from(episode.lines).unwrap_or(i64::MAX);
@@ -311,11 +302,11 @@ async fn put_transition(
     .bind(transition.ends_at())
     .bind(episode.last_line)
     .bind(lines)
-    .bind(samples(&episode.samples).to_string())
+    .bind(samples(&episode.samples, commit.external_url).to_string())
     .bind(commit.now_ms)
     .execute(&mut **write)
     .await?;
-    if transition.change != crate::state::Change::Lengthened {
+    if transition.change != Change::Lengthened {
         sqlx::query("INSERT INTO history (at, alert, rule, change, starts_at, labels, lines) VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (alert, change) DO NOTHING")
             .bind(transition.at / 1_000_000)
@@ -330,7 +321,7 @@ async fn put_transition(
     }
     let mut told = false;
     if transition.change.is_told() {
-        let resolved = transition.change == crate::state::Change::Resolved;
+        let resolved = transition.change == Change::Resolved;
         for receiver in commit.receivers {
             let chosen = transition
                 .rule

@@ -2,9 +2,16 @@
 
 use std::sync::Arc;
 
-use logboom_event::{Context, Event, Format, Origin, Record, SourceId, TimestampFrom};
+use logboom_event::{
+    Context, Encoding, Event, Format, Origin, Record, SourceId, TimestampFrom,
+    otlp::{Request, Signal},
+};
+use serde_json::json;
 
-use crate::rules::{self, Rule, RuleSet};
+use crate::{
+    evaluate::Item,
+    rules::{self, Rule, RuleSet},
+};
 
 pub(crate) const S: i64 = 1_000_000_000;
 
@@ -46,6 +53,65 @@ pub(crate) fn record(source: u8, index: u64, arrival_ns: i64, line: &str) -> Rec
             context: Arc::new(context),
         }),
         headers: Vec::new(),
+    }
+}
+
+/// A request of these spans of `host`, as a collector writes it into `otlp_spans`.
+pub(crate) fn spans(host: &str, offset: i64, arrival_ns: i64, spans: &[TestSpan]) -> Record {
+    let text = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+    let one = |span: &TestSpan| {
+        json!({
+            "traceId": format!("{:032x}", span.trace), "spanId": format!("{:016x}", span.trace), "name": span.operation, "kind": 2,
+            "startTimeUnixNano": (span.end - span.duration).to_string(), "endTimeUnixNano": span.end.to_string(),
+            "attributes": [text("http.route", "/cart")],
+            "status": if span.failed { json!({"code": 2, "message": "boom"}) } else { json!({}) },
+        })
+    };
+    let resource = json!({"attributes": [text("service.name", "cart"), text("host.name", host)]});
+    let scopes = json!([{"spans": spans.iter().map(one).collect::<Vec<_>>()}]);
+    let body = json!({"resourceSpans": [{"resource": resource, "scopeSpans": scopes}]});
+    let request = Request::from_json(Signal::Spans, &serde_json::to_vec(&body).unwrap()).unwrap();
+    Record {
+        topic: "otlp_spans".into(),
+        partition: 0,
+        offset,
+        timestamp_ms: arrival_ns / 1_000_000,
+        encoding: Encoding::OtlpSpans,
+        key: None,
+        value: request.body().clone(),
+        origin: None,
+        headers: Vec::new(),
+    }
+}
+
+/// A span of service `cart`; times in nanoseconds.
+#[derive(Clone, Copy)]
+pub(crate) struct TestSpan {
+    pub(crate) operation: &'static str,
+    pub(crate) trace: u32,
+    pub(crate) end: i64,
+    pub(crate) duration: i64,
+    pub(crate) failed: bool,
+}
+
+impl TestSpan {
+    pub(crate) fn new(end: i64, duration_ms: i64) -> TestSpan {
+        TestSpan {
+            operation: "GET /cart",
+            trace: 1,
+            end,
+            duration: duration_ms * 1_000_000,
+            failed: false,
+        }
+    }
+}
+
+/// The only event of its record.
+pub(crate) fn item<'a>(record: &'a Record, event: &'a Event) -> Item<'a> {
+    Item {
+        record,
+        event,
+        index: 0,
     }
 }
 

@@ -51,6 +51,8 @@ pub struct HistoryEntry {
     pub starts_at: String,
     pub labels: BTreeMap<String, String>,
     pub lines: i64,
+    /// The lines or spans that the alert quotes by now.
+    pub samples: Value,
     /// How its notifications went, by receiver; empty where nobody is told.
     pub notifications: Vec<NotificationView>,
 }
@@ -74,8 +76,12 @@ pub struct RuleView {
     pub index: String,
     pub query: Option<String>,
     pub regex: Option<String>,
+    /// With a `quantile`, the least number of values.
     pub count: u32,
     pub within: String,
+    /// Absent: the threshold is on the count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantile: Option<QuantileView>,
     pub group_by: Vec<String>,
     #[serde(rename = "for")]
     pub for_: String,
@@ -92,6 +98,14 @@ pub struct RuleView {
     pub state: String,
     pub pending: i64,
     pub firing: i64,
+}
+
+/// The threshold on a quantile, as its rule's file says it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct QuantileView {
+    pub quantile: String,
+    pub field: String,
+    pub above: String,
 }
 
 /// Somebody who is told.
@@ -148,7 +162,8 @@ impl View {
     pub async fn history(&self, limit: u32) -> Result<Vec<HistoryEntry>, Error> {
         let database = self.database().await?;
         let rows = sqlx::query(
-            "SELECT at, alert, rule, change, starts_at, labels, lines FROM history ORDER BY seq DESC LIMIT $1",
+            "SELECT h.at, h.alert, h.rule, h.change, h.starts_at, h.labels, h.lines, coalesce(a.samples, '[]') AS samples
+             FROM history h LEFT JOIN alerts a ON a.id = h.alert ORDER BY h.seq DESC LIMIT $1",
         )
         .bind(i64::from(limit))
         .fetch_all(database.read_pool())
@@ -163,6 +178,7 @@ impl View {
                 starts_at: stamp::nanos(row.try_get("starts_at")?),
                 labels: json(row, "labels")?,
                 lines: row.try_get("lines")?,
+                samples: json(row, "samples")?,
                 notifications: notifications(database, &alert, &change).await?,
                 alert,
                 change,
@@ -258,6 +274,11 @@ fn rule(row: &SqliteRow) -> Result<RuleView, Error> {
         query: rule.query_text,
         regex: rule.regex,
         count: rule.count,
+        quantile: rule.quantile.map(|quantile| QuantileView {
+            quantile: quantile.quantile,
+            field: quantile.field,
+            above: quantile.above,
+        }),
         group_by: rule.group_by,
         labels: rule.labels,
         annotations: rule.annotations,

@@ -205,12 +205,22 @@ fn indexer_config(config: &Config) -> anyhow::Result<logboom_indexer::Config> {
 }
 
 fn alerting_config(config: &Config) -> anyhow::Result<logboom_alerting::Config> {
+    use logboom_alerting::{IndexConfig, Topic};
+    use logboom_event::Encoding;
     let alerting = &config.alerting;
+    let mut logs = IndexConfig::logs();
+    // As in the indexer: lines come from the topics that are configured, OTLP from its own.
+    let lines = alerting.topics.iter().map(|name| Topic {
+        from_agents: alerting.agent_topics.contains(name),
+        ..Topic::encoded(name, Encoding::Line)
+    });
+    let otlp = logs.topics.into_iter();
+    let otlp = otlp.filter(|topic| topic.encoding != Encoding::Line);
+    logs.topics = lines.chain(otlp).collect();
     Ok(logboom_alerting::Config {
         data_dir: part_dir(config, "alerting")?,
         queue: client(config, "alerting"),
-        topics: alerting.topics.clone(),
-        agent_topics: alerting.agent_topics.clone(),
+        indexes: vec![logs, IndexConfig::spans()],
         partitions: config.queue.partitions,
         rules: alerting.rules.clone(),
         receivers: alerting.receivers.clone(),

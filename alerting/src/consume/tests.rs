@@ -7,7 +7,10 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::*;
-use crate::{Timing, View};
+use crate::{
+    Timing, View,
+    testing::{TestSpan, spans},
+};
 
 /// A queue and alerting on it. Nobody listens where notifications go: the history shows them.
 struct Site {
@@ -171,12 +174,11 @@ fn config(dir: &Path, bootstrap: &str, timing: Timing) -> Config {
             bootstrap: bootstrap.to_owned(),
             client_id: "alerting-test".to_owned(),
         },
-        topics: vec!["logs".to_owned()],
-        agent_topics: vec!["logs".to_owned()],
+        indexes: vec![crate::IndexConfig::logs(), crate::IndexConfig::spans()],
         partitions: 1,
         rules: vec![dir.join("rules.yaml")],
         receivers: Vec::new(),
-        external_url: String::new(),
+        external_url: "http://logboom.example/".to_owned(),
         timing,
     }
 }
@@ -306,6 +308,71 @@ async fn a_broken_rule_file_leaves_the_rules_before_in_force_until_it_is_mended(
         .await;
     site.send(0, 1, 1, "closed").await;
     assert_eq!(site.steps(2).await, ["a firing", "b firing"]);
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spans_on_the_queue_fire_and_show_their_trace() {
+    let mut site = Site::start(
+        "rules: [{name: a, index: spans, query: 'kind:server', threshold: {quantile: p99, field: duration, above: 500ms, within: 5m, count_min: 3, group_by: [operation]}}]",
+    )
+    .await;
+    let now = now_ns();
+    let producer = Producer::new(&site.config.queue).unwrap();
+    let send = async |durations: &[i64]| {
+        let few: Vec<TestSpan> = durations.iter().map(|ms| TestSpan::new(now, *ms)).collect();
+        let value = spans("web", 0, now, &few).value;
+        let sent = producer
+            .send("otlp_spans", Some(0), None, &value, now / 1_000_000, &[])
+            .await
+            .unwrap();
+        sent.await.unwrap();
+    };
+    send(&[20, 700]).await;
+    // The window is committed with the offset that it came from, and goes on in another life.
+    site.halt().await;
+    site.run().await;
+    send(&[20]).await;
+    assert_eq!(site.steps(1).await, ["a firing"]);
+    let view = site.view();
+    let alert = view.firing().await.unwrap().remove(0);
+    assert_eq!(
+        (alert.lines, alert.labels["operation"].as_str()),
+        (3, "GET /cart")
+    );
+    let rule = view.rules().await.unwrap().remove(0);
+    assert_eq!(rule.quantile.unwrap().above, "500ms");
+    let sample = &view.history(1).await.unwrap()[0].samples[0];
+    assert_eq!(sample, &alert.samples[0]);
+    let shown = [
+        "operation",
+        "service",
+        "duration",
+        "status",
+        "trace_id",
+        "span_id",
+        "trace_url",
+    ]
+    .map(|name| sample[name].as_str().unwrap().to_owned());
+    let trace = format!("{:032x}", 1);
+    assert_eq!(
+        shown,
+        [
+            "GET /cart",
+            "cart",
+            "700ms",
+            "unset",
+            &trace,
+            &format!("{:016x}", 1),
+            &format!("http://logboom.example/traces/{trace}")
+        ]
+    );
+    assert_eq!(sample["duration_ns"], 700_000_000);
+    assert_eq!(
+        alert.samples.as_array().unwrap().len(),
+        1,
+        "the slow one, and not the quick ones"
+    );
     site.stop().await;
 }
 

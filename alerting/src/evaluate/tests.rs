@@ -4,10 +4,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use proptest::prelude::*;
 
+mod quantiles;
+
 use super::*;
 use crate::{
-    state::Phase,
-    testing::{S, event, one_rule, record},
+    episode::Phase,
+    testing::{S, event, item, one_rule, record},
 };
 
 fn idle() -> Idle {
@@ -38,12 +40,9 @@ impl Feeder {
     ) -> Vec<(Change, i64)> {
         let record = record(source, self.index, now, text);
         self.index += 1;
-        self.engine.feed(
-            &record,
-            &event(&record, time),
-            if hit { &[0] } else { &[] },
-            now,
-        );
+        let event = event(&record, time);
+        let hits: &[usize] = if hit { &[0] } else { &[] };
+        self.engine.feed(item(&record, &event), hits, now);
         self.changes()
     }
 
@@ -157,9 +156,8 @@ fn groups_are_apart_and_a_missing_field_is_a_group() {
     assert_eq!(feeder.hit(1, 1000, 1000), []);
     assert_eq!(feeder.hit(2, 1000, 1000), []);
     let record = record(2, 9, 1001 * S, "x");
-    feeder
-        .engine
-        .feed(&record, &event(&record, 1001 * S), &[0], 1001 * S);
+    let event = event(&record, 1001 * S);
+    feeder.engine.feed(item(&record, &event), &[0], 1001 * S);
     let told = feeder.engine.take().transitions;
     let labels = told[0].key.labels(&rule);
     let expected = [
@@ -186,7 +184,7 @@ fn too_many_groups_fire_an_overflow_alert_and_spare_what_fires() {
         let record = record(1, index, 1000 * S, "x");
         let mut event = event(&record, 1000 * S);
         event.attributes.insert("user".to_owned(), user.into());
-        engine.feed(&record, &event, &[0], 1000 * S);
+        engine.feed(item(&record, &event), &[0], 1000 * S);
         told.extend(
             engine
                 .take()
@@ -266,8 +264,16 @@ impl Reference {
         self.told.extend(closed);
     }
 
-    fn feed(&mut self, record: &Record, time: i64, key: GroupKey, hit: bool, now: i64) {
-        let source = SourceRef::of(record);
+    fn feed(
+        &mut self,
+        record: &Record,
+        event: &Event,
+        time: i64,
+        key: GroupKey,
+        hit: bool,
+        now: i64,
+    ) {
+        let source = SourceRef::of(record, event);
         self.sources
             .observe(source, record.timestamp_ms * 1_000_000, Some(time), now);
         self.close();
@@ -426,7 +432,7 @@ fn compare(
         event
             .attributes
             .insert("user".to_owned(), step.group.to_string().into());
-        let key = GroupKey::of(&rule.group_by, &event);
+        let key = GroupKey::of(&rule, &event);
         let time = event
             .timestamp_ns
             .min(if event.timestamp_ns > now + 60 * S {
@@ -434,8 +440,9 @@ fn compare(
             } else {
                 i64::MAX
             });
-        engine.feed(&record, &event, if step.hit { &[0] } else { &[] }, now);
-        reference.feed(&record, time, key, step.hit, now);
+        let hits: &[usize] = if step.hit { &[0] } else { &[] };
+        engine.feed(item(&record, &event), hits, now);
+        reference.feed(&record, &event, time, key, step.hit, now);
         told.extend(
             engine
                 .take()

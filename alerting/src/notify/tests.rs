@@ -15,12 +15,14 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use super::*;
 use crate::{
     WebhookConfig,
+    episode::{Change, Episode, Phase},
     evaluate::{Dirty, Transition},
     group_key::GroupKey,
+    sample::{Sample, SampleSpan},
     signature::Secret,
-    state::{Change, Episode, Phase, Sample},
     store::Commit,
     testing::{S, one_rule},
+    values::Tally,
 };
 
 mod content;
@@ -122,8 +124,11 @@ fn transition(rule: &Arc<crate::rules::Rule>, change: Change, start: i64) -> Tra
         topic: "logs".to_owned(),
         partition: 0,
         offset: 7,
+        index: 0,
         line: "{{ 7*7 }}<script>\"\n@all \u{1b}[31m".to_owned(),
         clamped: true,
+        trace_id: None,
+        span: None,
     };
     let phase = if change == Change::Resolved {
         Phase::Resolved
@@ -139,6 +144,7 @@ fn transition(rule: &Arc<crate::rules::Rule>, change: Change, start: i64) -> Tra
         seen: start,
         sources: vec![],
         samples: vec![sample],
+        tally: None,
     };
     let key = GroupKey::Values(vec![]);
     Transition {

@@ -5,13 +5,12 @@ use std::{path::Path, sync::Arc, time::Duration};
 use serde_saphyr::{Location, Spanned};
 
 use super::{
-    Rule, RuleSet, pattern,
-    raw::{RawFile, RawRule, RawThreshold},
+    INDEXES, Rule, RuleSet, pattern,
+    raw::{RawFile, RawRule},
+    threshold::Threshold,
 };
 use crate::{RuleError, limits};
 
-/// The indexes that rules can look at today.
-const INDEXES: [&str; 1] = ["logs"];
 /// Labels that alerting sets itself.
 const OWN_LABELS: [&str; 3] = ["alertname", "__missing__", "logboom_overflow"];
 
@@ -60,7 +59,7 @@ pub(super) fn file(file: &Path, text: &str, set: &mut RuleSet, errors: &mut Vec<
     }
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     file: &'a Path,
     /// The element being looked at, as `rules[3]`.
     key: String,
@@ -68,7 +67,7 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn error(&mut self, key: &str, at: Location, message: String) {
+    pub(super) fn error(&mut self, key: &str, at: Location, message: String) {
         let key = if self.key.is_empty() {
             key.to_owned()
         } else {
@@ -91,7 +90,10 @@ impl Check<'_> {
             );
         }
         let index = self.index(raw);
-        let query = raw.query.as_ref().and_then(|query| self.query(query));
+        let query = raw
+            .query
+            .as_ref()
+            .and_then(|query| self.query(query, &index));
         if let Some(regex) = &raw.regex
             && let Err(message) = pattern::check(&regex.value)
         {
@@ -105,13 +107,18 @@ impl Check<'_> {
             };
             self.error("regex", at, message.to_owned());
         } else if raw.regex.is_none() && raw.query.is_none() {
-            let message =
-                "counts nothing; give a `query` or a `regex` (`query: '*'` counts every line)";
+            let message = "counts nothing; give a `query` or a `regex` (`query: '*'` counts all)";
             self.error("threshold", at, message.to_owned());
         }
-        let (count, within_ns, group_by) = match &raw.threshold {
-            Some(threshold) => self.threshold(&threshold.value),
-            None => (1, nanos(limits::WITHIN_DEFAULT), Vec::new()),
+        let Threshold {
+            count,
+            within_ns,
+            quantile,
+            group_by,
+            group_fields,
+        } = match &raw.threshold {
+            Some(threshold) => self.threshold(&threshold.value, threshold.defined, &index),
+            None => Threshold::each(nanos(limits::WITHIN_DEFAULT)),
         };
         for label in raw
             .labels
@@ -150,7 +157,9 @@ impl Check<'_> {
             regex: raw.regex.as_ref().map(|regex| regex.value.clone()),
             count,
             within_ns,
+            quantile,
             group_by,
+            group_fields,
             for_ns,
             hold_ns,
             labels: raw.labels.clone(),
@@ -175,83 +184,33 @@ impl Check<'_> {
                 hint(&index.value, &INDEXES)
             );
             self.error("index", index.defined, message);
+            return INDEXES[0].to_owned();
         }
         index.value.clone()
     }
 
-    fn query(&mut self, query: &Spanned<String>) -> Option<Arc<logboom_query::Query>> {
+    fn query(&mut self, query: &Spanned<String>, index: &str) -> Option<Arc<logboom_query::Query>> {
         // A rule is evaluated event by event: pipes have no place in it.
-        let parsed = logboom_query::parse(&query.value);
+        let parsed = logboom_query::parse_in(&query.value, Some(index));
         let filter = parsed.and_then(|query| query.filter_only().map(|()| query));
-        match filter {
-            Ok(query) => Some(Arc::new(query)),
-            Err(error) => {
-                self.error("query", query.defined, error.to_string());
-                None
-            }
-        }
-    }
-
-    fn threshold(&mut self, raw: &RawThreshold) -> (u32, i64, Vec<String>) {
-        let count = u32::try_from(raw.count.value)
-            .ok()
-            .filter(|count| (1..=limits::COUNT_MAX).contains(count));
-        if count.is_none() {
-            let message = format!(
-                "`{}` is out of range; allowed are 1 to {}",
-                raw.count.value,
-                limits::COUNT_MAX
-            );
-            self.error("threshold.count", raw.count.defined, message);
-        }
-        let within = self.duration("threshold.within", &raw.within);
-        if within == Some(0) {
-            self.error(
-                "threshold.within",
-                raw.within.defined,
-                "is zero; a window has a length, as `1m`".to_owned(),
-            );
-        }
-        if raw.group_by.len() > limits::GROUP_BY_MAX {
-            let message = format!(
-                "has {} fields; at most {} are allowed",
-                raw.group_by.len(),
-                limits::GROUP_BY_MAX
-            );
-            self.error("threshold.group_by", raw.count.defined, message);
-        }
-        for (index, field) in raw.group_by.iter().enumerate() {
-            if field.value.is_empty() {
-                self.error(
-                    "threshold.group_by",
-                    field.defined,
-                    "has an empty field name".to_owned(),
-                );
-            }
-            if raw.group_by[..index]
-                .iter()
-                .any(|other| other.value == field.value)
-            {
-                self.error(
-                    "threshold.group_by",
-                    field.defined,
-                    format!("names `{}` twice", field.value),
-                );
-            }
-        }
-        let group_by = raw
-            .group_by
-            .iter()
-            .map(|field| field.value.clone())
-            .collect();
-        (count.unwrap_or(1), within.unwrap_or(1), group_by)
+        let message = match filter {
+            Ok(filter) => match &filter.index {
+                Some(other) if other != index => format!(
+                    "looks at the index `{other}` and its rule at `{index}`; leave `index:{other}` out, and give the rule the key `index: {other}` if that is meant"
+                ),
+                _ => return Some(Arc::new(filter)),
+            },
+            Err(error) => error.to_string(),
+        };
+        self.error("query", query.defined, message);
+        None
     }
 
     fn optional_duration(&mut self, key: &str, raw: Option<&Spanned<String>>) -> Option<i64> {
         raw.and_then(|raw| self.duration(key, raw))
     }
 
-    fn duration(&mut self, key: &str, raw: &Spanned<String>) -> Option<i64> {
+    pub(super) fn duration(&mut self, key: &str, raw: &Spanned<String>) -> Option<i64> {
         match humantime::parse_duration(&raw.value) {
             Ok(duration) if duration <= limits::WITHIN_MAX => Some(nanos(duration)),
             Ok(_) => {

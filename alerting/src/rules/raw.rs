@@ -40,7 +40,11 @@ pub(super) struct RawRule {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawThreshold {
-    pub(super) count: Spanned<i64>,
+    pub(super) count: Option<Spanned<i64>>,
+    pub(super) quantile: Option<Spanned<String>>,
+    pub(super) field: Option<Spanned<String>>,
+    pub(super) above: Option<Spanned<String>>,
+    pub(super) count_min: Option<Spanned<i64>>,
     pub(super) within: Spanned<String>,
     #[serde(default)]
     pub(super) group_by: Vec<Spanned<String>>,

@@ -7,8 +7,8 @@ use logboom_client::{Checkpoint, Marks};
 
 use super::*;
 use crate::{
-    state::Change,
-    testing::{S, record, rule_set},
+    episode::Change,
+    testing::{S, TestSpan, record, rule_set, spans},
 };
 
 fn evaluator(yaml: &str) -> Evaluator {
@@ -19,12 +19,21 @@ fn evaluator(yaml: &str) -> Evaluator {
         next_offset: 0,
         last_crc: None,
     };
-    let readings = (0..2)
-        .map(|partition| Reading::new("logs".into(), partition, start, Marks::default()))
-        .collect();
+    let logs = [("logs", "logs", 0), ("logs", "logs", 1)];
+    let otlp = [("logs", "otlp_logs", 0), ("spans", "otlp_spans", 0)];
+    let reading = |(index, topic, partition): (&str, &str, i32)| {
+        Reading::new(
+            index.into(),
+            topic.into(),
+            partition,
+            start,
+            Marks::default(),
+        )
+    };
+    let readings = logs.into_iter().chain(otlp).map(reading).collect();
     Evaluator::new(
         Engine::new(&set.rules, idle),
-        Compiled::new(&set.rules, &[]).unwrap(),
+        Lanes::new(&set.rules).unwrap(),
         readings,
     )
 }
@@ -163,4 +172,130 @@ fn linux_log_of_loghub_gives_28_bursts_and_52_single_episodes() {
         }
     }
     assert_eq!(all.len(), 2 * (28 + 52));
+}
+
+fn failed(end: i64, duration_ms: i64) -> TestSpan {
+    TestSpan {
+        failed: true,
+        ..TestSpan::new(end, duration_ms)
+    }
+}
+
+#[test]
+fn rules_of_spans_see_spans_and_those_of_logs_do_not() {
+    let mut evaluator = evaluator(
+        r"
+version: 1
+rules:
+- {name: lines, query: '*', threshold: {count: 1, within: 1m}}
+- {name: text, index: spans, regex: boom, threshold: {count: 1, within: 1m, group_by: [operation, status, kind, http.route]}}
+- {name: slow, index: spans, query: 'duration:>500ms status:error resource.host.name:web', threshold: {count: 2, within: 1m}}
+",
+    );
+    let few = [
+        failed(1000 * S, 501),
+        failed(1001 * S, 500),
+        failed(1002 * S, 502),
+    ];
+    evaluator.feed(vec![spans("web", 0, 1003 * S, &few)], 1003 * S);
+    let transitions = evaluator.engine.take().transitions;
+    let told: Vec<_> = transitions
+        .iter()
+        .map(|told| (told.rule.name.as_str(), told.episode.start / S))
+        .collect();
+    assert_eq!(told, [("text", 1000), ("slow", 1002)]);
+    let labels = transitions[0].key.labels(&transitions[0].rule);
+    let group = ["operation", "status", "kind", "http.route"].map(|name| labels[name].as_str());
+    assert_eq!(group, ["GET /cart", "error", "server", "/cart"]);
+    assert!(!labels.contains_key("__missing__"), "{labels:?}");
+    let places: Vec<_> = transitions[1]
+        .episode
+        .samples
+        .iter()
+        .map(|sample| (sample.offset, sample.index))
+        .collect();
+    assert_eq!(places, [(0, 0), (0, 2)]);
+    let mut next = evaluator.take_progress().into_iter();
+    let moved = next
+        .find(|progress| &*progress.topic == "otlp_spans")
+        .unwrap();
+    assert_eq!(moved.checkpoint.next_offset, 1);
+}
+
+#[test]
+fn a_span_happens_when_it_ends() {
+    let mut evaluator = evaluator(
+        "version: 1\nrules: [{name: a, index: spans, query: '*', threshold: {count: 2, within: 10s}}]",
+    );
+    // Both end within a second, an hour and no time after their starts.
+    let few = [
+        TestSpan::new(10_000 * S, 0),
+        TestSpan::new(10_001 * S, 3_600_000),
+    ];
+    evaluator.feed(vec![spans("web", 0, 10_002 * S, &few)], 10_002 * S);
+    assert_eq!(
+        told(&mut evaluator),
+        [("a".to_owned(), Change::Firing, 10_001)]
+    );
+    // Nor do long spans hold their source back.
+    evaluator.feed(
+        vec![spans(
+            "web",
+            1,
+            10_021 * S,
+            &[TestSpan::new(10_021 * S, 3_600_000)],
+        )],
+        10_021 * S,
+    );
+    assert_eq!(
+        told(&mut evaluator),
+        [("a".to_owned(), Change::Resolved, 10_001)]
+    );
+}
+
+#[test]
+fn logs_over_otlp_and_lines_are_of_one_index() {
+    let mut evaluator = evaluator(
+        "version: 1\nrules: [{name: a, regex: disk, threshold: {count: 3, within: 10s}}]",
+    );
+    let log = |second: i64| serde_json::json!({"timeUnixNano": (second * S).to_string(), "body": {"stringValue": "disk full"}});
+    let body = serde_json::json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [log(1000), {"body": {"stringValue": "fine"}}, log(1001)]}]}]});
+    let request = logboom_event::otlp::Request::from_json(
+        logboom_event::otlp::Signal::Logs,
+        &serde_json::to_vec(&body).unwrap(),
+    )
+    .unwrap();
+    let line = record(2, 0, 1002 * S, "1970-01-01T00:16:42Z disk full");
+    let otlp = Record {
+        topic: "otlp_logs".into(),
+        partition: 0,
+        encoding: logboom_event::Encoding::OtlpLogs,
+        value: request.body().clone(),
+        origin: None,
+        ..line.clone()
+    };
+    evaluator.feed(vec![otlp, line], 1002 * S);
+    assert_eq!(
+        told(&mut evaluator),
+        [("a".to_owned(), Change::Firing, 1002)]
+    );
+}
+
+#[test]
+fn bytes_that_are_no_request_and_empty_requests_are_passed() {
+    let mut evaluator = evaluator(
+        "version: 1\nrules: [{name: a, index: spans, query: '*', threshold: {quantile: p50, field: duration, above: 1ms, within: 10s}}]",
+    );
+    let good = spans("web", 2, 1000 * S, &[TestSpan::new(1000 * S, 5)]);
+    let broken = |offset: i64, value: &'static [u8]| Record {
+        offset,
+        value: value.into(),
+        ..good.clone()
+    };
+    let records = vec![broken(0, b"no protobuf"), broken(1, b""), good.clone()];
+    evaluator.feed(records, 1000 * S);
+    assert_eq!(
+        told(&mut evaluator),
+        [("a".to_owned(), Change::Firing, 1000)]
+    );
 }

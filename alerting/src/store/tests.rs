@@ -10,8 +10,8 @@ use crate::{
     readings::Reading,
     sources::Idle,
     stamp::now_ns,
-    step::{Compiled, Evaluator, restored},
-    testing::{S, record, rule_set},
+    step::{Evaluator, Lanes, restored},
+    testing::{S, TestSpan, record, rule_set, spans},
 };
 
 const RULES: &str = r"
@@ -20,7 +20,17 @@ receivers: [{name: ops, webhook: {url: 'http://127.0.0.1:9/'}}]
 rules:
 - {name: each, regex: bad, threshold: {count: 1, within: 10s, group_by: [path]}}
 - {name: many, regex: bad, threshold: {count: 4, within: 30s, group_by: [host]}}
+- {name: slow, index: spans, query: 'kind:server', threshold: {quantile: p50, field: duration, above: 500ms, within: 30s, count_min: 3, group_by: [host]}}
+- {name: failing, index: spans, regex: boom, threshold: {count: 2, within: 20s, group_by: [host, status]}}
 ";
+
+/// Index, topic and partition of each log.
+const LOGS: [(&str, &str, i32); 4] = [
+    ("logs", "logs", 0),
+    ("logs", "logs", 1),
+    ("spans", "otlp_spans", 0),
+    ("spans", "otlp_spans", 1),
+];
 
 fn idle() -> Idle {
     Idle::new(Duration::from_secs(5), Duration::from_secs(30))
@@ -37,8 +47,9 @@ impl Process {
     async fn start(path: &Path, set: &crate::rules::RuleSet) -> Process {
         let store = Store::open(path).await.unwrap();
         let mut stored = store.load().await.unwrap();
-        let readings = (0..2)
-            .map(|partition| {
+        let readings = LOGS
+            .into_iter()
+            .map(|(index, topic, partition)| {
                 let none = Checkpoint {
                     incarnation: 1,
                     next_offset: 0,
@@ -46,17 +57,17 @@ impl Process {
                 };
                 let (checkpoint, marks) = stored
                     .partitions
-                    .remove(&("logs".to_owned(), partition))
+                    .remove(&(topic.to_owned(), partition))
                     .unwrap_or((none, Marks::default()));
-                Reading::new("logs".into(), partition, checkpoint, marks)
+                Reading::new(index.into(), topic.into(), partition, checkpoint, marks)
             })
             .collect();
         let engine = restored(&set.rules, stored, idle(), now_ns());
-        let compiled = Compiled::new(&set.rules, &[]).unwrap();
+        let lanes = Lanes::new(&set.rules).unwrap();
         Process {
             store,
             set: set.clone(),
-            evaluator: Evaluator::new(engine, compiled, readings),
+            evaluator: Evaluator::new(engine, lanes, readings),
         }
     }
 
@@ -74,15 +85,10 @@ impl Process {
         self.store.commit(&commit).await.unwrap();
     }
 
-    /// Reads up to `count` records of `partition`, and commits if somebody is to be told.
-    async fn read(&mut self, log: &[Vec<Record>; 2], partition: usize, count: usize, now: i64) {
-        let next = self.evaluator.readings[partition].next_offset as usize;
-        let records = log[partition]
-            .iter()
-            .skip(next)
-            .take(count)
-            .cloned()
-            .collect();
+    /// Reads up to `count` records of a log, and commits if somebody is to be told.
+    async fn read(&mut self, logs: &[Vec<Record>; 4], log: usize, count: usize, now: i64) {
+        let next = self.evaluator.readings[log].next_offset as usize;
+        let records = logs[log].iter().skip(next).take(count).cloned().collect();
         self.evaluator.feed(records, now);
         if self.evaluator.engine.has_transitions() {
             self.commit().await;
@@ -90,7 +96,7 @@ impl Process {
     }
 
     async fn notifications(&self) -> BTreeSet<String> {
-        let rows = sqlx::query("SELECT id, change FROM outbox")
+        let rows = sqlx::query("SELECT id, body FROM outbox")
             .fetch_all(self.store.database.read_pool())
             .await
             .unwrap();
@@ -109,16 +115,34 @@ enum Act {
 
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
-        6 => (0usize..2, 1usize..12).prop_map(|(partition, count)| Act::Read(partition, count)),
+        6 => (0usize..4, 1usize..12).prop_map(|(log, count)| Act::Read(log, count)),
         1 => Just(Act::Checkpoint),
         2 => Just(Act::Crash),
     ]
 }
 
-/// Two sources in order, one in each partition, and rules that keep them apart (across partitions
-/// there is no order to be repeated); some records were sent twice by a restarting agent.
-fn log(gaps: &[(i64, bool)], resent: &BTreeSet<usize>) -> [Vec<Record>; 2] {
-    let mut log = [Vec::new(), Vec::new()];
+/// Two sources of lines and two of spans in order, one in each partition, and rules that keep them apart
+/// (across partitions there is no order to be repeated); some lines were sent twice by a restarting agent.
+/// What is bad of spans is slow and has failed.
+fn logs(gaps: &[(i64, bool)], resent: &BTreeSet<usize>) -> [Vec<Record>; 4] {
+    let mut log = [const { Vec::new() }; 4];
+    for partition in 0..2 {
+        let mut time = 1_700_000_000;
+        for few in gaps.chunks(3) {
+            let one = |(gap, bad): &(i64, bool)| {
+                time += gap * i64::from(partition + 1);
+                let mut span = TestSpan::new(time * S, if *bad { 700 } else { 20 });
+                span.failed = *bad;
+                span
+            };
+            let few: Vec<TestSpan> = few.iter().map(one).collect();
+            let records = &mut log[2 + partition as usize];
+            let host = format!("host{partition}");
+            let mut record = spans(&host, records.len() as i64, 1_800_000_000 * S, &few);
+            record.partition = partition;
+            records.push(record);
+        }
+    }
     for source in 1..3u8 {
         let mut time = 1_700_000_000 + i64::from(source);
         let records = &mut log[usize::from(source) % 2];
@@ -148,10 +172,10 @@ proptest! {
         runtime.block_on(async {
             let now = 1_800_000_000 * S;
             let set = rule_set(RULES);
-            let log = log(&gaps, &resent);
+            let log = logs(&gaps, &resent);
             let dir = tempfile::tempdir().unwrap();
             let mut calm = Process::start(&dir.path().join("calm.db"), &set).await;
-            for partition in 0..2 {
+            for partition in 0..4 {
                 calm.read(&log, partition, usize::MAX, now).await;
             }
             calm.evaluator.engine.tick(now + 100 * S, now + 100 * S);
@@ -169,7 +193,7 @@ proptest! {
                     }
                 }
             }
-            for partition in 0..2 {
+            for partition in 0..4 {
                 rough.read(&log, partition, usize::MAX, now).await;
             }
             rough.evaluator.engine.tick(now + 100 * S, now + 100 * S);

@@ -87,3 +87,62 @@ fn log_text_is_data_in_the_body() {
     assert_eq!(resolved["alerts"][0]["endsAt"], "2023-11-14T22:15:20Z");
     assert_eq!(resolved["status"], "resolved");
 }
+
+#[test]
+fn a_body_of_spans_leads_to_their_traces() {
+    let rule = one_rule(
+        "{name: a, index: spans, query: 'a OR b', threshold: {quantile: p99, field: duration, above: 500ms, within: 5m, count_min: 20}}",
+    );
+    let mut told = transition(&rule, Change::Firing, 1_700_000_000 * S);
+    told.episode.tally = Some(Tally {
+        values: 120,
+        above: 3,
+    });
+    told.episode.samples[0].index = 4;
+    told.episode.samples[0].trace_id = Some([0xab; 16]);
+    told.episode.samples[0].span = Some(SampleSpan {
+        service: Some("cart".to_owned()),
+        operation: "GET <b>/cart".to_owned(),
+        duration_ns: 1_234_567_890,
+        status: 2,
+        span_id: Some([0xcd; 8]),
+    });
+    let body = told.body("ops", "http://logboom.example/ui/");
+    let ours = &body["logboom"];
+    assert_eq!(ours["index"], "spans");
+    assert_eq!(
+        ours["window"],
+        serde_json::json!({"quantile": "p99", "field": "duration", "above": "500ms", "countMin": 20, "within": "5m",
+            "values": 120, "valuesAbove": 3})
+    );
+    let trace = "ab".repeat(16);
+    let sample = &ours["samples"][0];
+    for (name, value) in [
+        ("service", "cart"),
+        ("operation", "GET <b>/cart"),
+        ("duration", "1.234s"),
+        ("status", "error"),
+        ("span_id", "cdcdcdcdcdcdcdcd"),
+        ("trace_id", &trace),
+        (
+            "trace_url",
+            &format!("http://logboom.example/ui/traces/{trace}"),
+        ),
+    ] {
+        assert_eq!(sample[name], value, "{name}");
+    }
+    assert_eq!(
+        (&sample["duration_ns"], &sample["index"]),
+        (&1_234_567_890.into(), &4.into())
+    );
+    assert_eq!(
+        body["alerts"][0]["generatorURL"],
+        "http://logboom.example/ui/traces?q=%28a+OR+b%29+AND+duration%3A%3E500ms&from=2023-11-14T22%3A08%3A20Z&to=2023-11-14T22%3A18%3A20Z"
+    );
+    let unreachable = told.body("ops", "");
+    assert!(
+        unreachable["logboom"]["samples"][0]
+            .get("trace_url")
+            .is_none()
+    );
+}
