@@ -94,7 +94,7 @@ pub(crate) struct Builder {
 
 impl Builder {
     pub(crate) fn new(mould: Mould, raw_bytes_max: u64) -> Builder {
-        let segment = usize::try_from(raw_bytes_max / 4).unwrap_or(usize::MAX);
+        let segment = usize::try_from(raw_bytes_max / 8).unwrap_or(usize::MAX);
         Builder {
             mould,
             raw_bytes_max,
@@ -395,6 +395,21 @@ mod tests {
             5,
             "the loop goes on"
         );
+    }
+
+    #[test]
+    fn records_of_a_small_index_share_a_segment_too() {
+        let mut builder = builder(&Arc::from("logs"), Mould::new(Kind::Logs));
+        builder = Builder {
+            segment_ram_max: limits::SEGMENT_RAM_BYTES_MIN,
+            ..builder
+        };
+        let mut machine = Machine::new(1);
+        for number in 0..1_000 {
+            machine.push(0, format!("line {number}"), None, NOON_MS);
+        }
+        add(&mut builder, &machine.log[0]);
+        assert_eq!(builder.refresh().unwrap().len(), 1);
     }
 
     #[test]

@@ -142,6 +142,8 @@ pub(crate) struct Hot {
 struct OpenSegment {
     directory: RamDirectory,
     writer: SingleSegmentIndexWriter<TantivyDocument>,
+    /// What tantivy counts for an empty segment: pages that nothing has touched, 10 MiB of them.
+    reserved_bytes: usize,
     /// All that went in, for building the segment again without a poisonous one. Lines share memory
     /// with the batches they came in, parts of a request have their own.
     records: Vec<(Record, EventId)>,
@@ -219,9 +221,7 @@ impl Hot {
 
     /// Memory of what a refresh would close.
     pub(crate) fn open_ram_bytes(&self) -> usize {
-        self.open
-            .as_ref()
-            .map_or(0, |open| open.writer.mem_usage() + open.records_bytes)
+        self.open.as_ref().map_or(0, OpenSegment::ram_bytes)
     }
 }
 
@@ -236,10 +236,16 @@ impl OpenSegment {
             .map_err(Error::index("open a hot segment"))?;
         Ok(OpenSegment {
             directory,
+            reserved_bytes: writer.mem_usage(),
             writer,
             records: Vec::new(),
             records_bytes: 0,
         })
+    }
+
+    fn ram_bytes(&self) -> usize {
+        let used = self.writer.mem_usage();
+        used.saturating_sub(self.reserved_bytes) + self.records_bytes
     }
 
     fn keep(&mut self, record: Record, id: EventId) {

@@ -16,9 +16,9 @@ pub(crate) const SEGMENT_BUDGET_BYTES: usize = 4 << 20;
 
 /// A refresh is forced when the arena holds this much: a long pause between refreshes (or 1 MiB
 /// lines) must not grow memory. Together with the hot segments: see [`HOT_RAM_BYTES_MAX`].
-/// A quarter of the index's `hot_bytes_max`; below 4 MiB segments would become many.
-pub(crate) const SEGMENT_RAM_BYTES_MAX: usize = 16 << 20;
-pub(crate) const SEGMENT_RAM_BYTES_MIN: usize = 4 << 20;
+/// An eighth of the index's `hot_bytes_max`; below 2 MiB segments would become many.
+pub(crate) const SEGMENT_RAM_BYTES_MAX: usize = 8 << 20;
+pub(crate) const SEGMENT_RAM_BYTES_MIN: usize = 2 << 20;
 
 /// Bytes fetched ahead of an index: an eighth of its `hot_bytes_max`. 8 MiB are two fetch answers, 1 MiB keeps a
 /// topic with little traffic from holding much of it.
