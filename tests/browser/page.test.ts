@@ -1,34 +1,26 @@
-/** The page against the real binary, in Debian's Chromium, as a person uses it. */
-import { AxeBuilder } from "@axe-core/playwright";
-import { existsSync, mkdirSync, mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { type BrowserContext, chromium, type Page } from "playwright-core";
+/** The page against the real binary, as a person uses it. */
+import { type BrowserContext, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 
+import { accessible, launch, screenshot, Tab, THEMES } from "./chromium.js";
 import { Logboom } from "./logboom.js";
 
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
-const SCREENSHOTS = process.env.LOGBOOM_SCREENSHOTS ?? resolve("../../target/screenshots");
 const PAGES = ["search", "live", "alerts", "pipeline"] as const;
 const LINES = 240;
+/** The lines of `seed` fire it. */
+const RULES =
+  "  - name: payment-failures\n    regex: 'payment .* failed'\n    threshold: {count: 3, within: 60s}\n    keep_firing_for: 10m\n    labels: {severity: critical}\n    receivers: []\n";
 
 let server: Logboom;
 let browser: BrowserContext;
 let page: Page;
-let complaints: string[];
+let tab: Tab;
 
 beforeAll(async () => {
-  if (!existsSync(CHROMIUM)) throw new Error(`there is no Chromium at ${CHROMIUM}; install the package chromium, or set CHROMIUM`);
-  mkdirSync(SCREENSHOTS, { recursive: true });
-  server = await Logboom.start();
+  server = await Logboom.start(RULES);
   seed(server);
   await server.found("*", LINES);
-  browser = await chromium.launchPersistentContext(mkdtempSync(join(tmpdir(), "logboom-chromium-")), {
-    executablePath: CHROMIUM,
-    viewport: { width: 1440, height: 900 },
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  });
+  browser = await launch();
 });
 
 afterAll(async () => {
@@ -37,18 +29,11 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  page = await browser.newPage();
-  complaints = [];
-  page.on("console", (message) => {
-    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(String(error)));
+  tab = await Tab.open(browser);
+  page = tab.page;
 });
 
-afterEach(async () => {
-  await page.close();
-  expect(complaints, "the console stays silent").toEqual([]);
-});
+afterEach(() => tab.close());
 
 /** A minute of a shop's log: levels, JSON and plain lines, Chinese, a long one, three failed payments. */
 function seed(logboom: Logboom): void {
@@ -103,7 +88,7 @@ describe("search", () => {
     const details = page.getByRole("dialog", { name: "Line details" }).or(page.getByRole("complementary", { name: "Line details" }));
     await details.waitFor();
     await expect.poll(() => details.textContent()).toContain("app.log");
-    await page.screenshot({ path: join(SCREENSHOTS, "search-details.png") });
+    await screenshot(page, "search-details");
     await query().fill("");
     await details.getByRole("button", { name: "Include level" }).click();
     await expect.poll(() => query().inputValue()).toContain("level:error");
@@ -124,8 +109,7 @@ describe("search", () => {
     const alert = page.getByRole("alert");
     await alert.waitFor();
     expect(await alert.textContent()).toContain("level:");
-    // Chromium itself complains about the 400 that this test asks for.
-    complaints = complaints.filter((text) => !text.includes("400"));
+    tab.forgive(400);
   });
 
   it("walks through lines with the keyboard", async () => {
@@ -157,7 +141,7 @@ describe("live", () => {
     server.append(`${new Date().toISOString()} WARN a line of this very moment`);
     await rows().filter({ hasText: "a line of this very moment" }).waitFor({ timeout: 5_000 });
     expect(Date.now() - written).toBeLessThan(1_000);
-    await page.screenshot({ path: join(SCREENSHOTS, "live-light.png") });
+    await screenshot(page, "live-lines");
 
     await page.getByRole("button", { name: "Pause" }).click();
     server.append(`${new Date().toISOString()} WARN while nobody looks`);
@@ -191,21 +175,8 @@ describe("pipeline", () => {
 });
 
 describe("every page", () => {
-  it.each(PAGES.flatMap((name) => (["light", "dark"] as const).map((theme) => [name, theme] as const)))(
-    "%s is accessible and legible in %s",
-    async (name, theme) => {
-      await open(`/${name}${name === "search" ? "?from=1h" : ""}`);
-      await page.getByRole("button", { name: "Theme" }).waitFor();
-      for (let click = 0; click < 3; click++) {
-        if ((await page.evaluate(() => document.documentElement.dataset.theme)) === theme) break;
-        await page.getByRole("button", { name: "Theme" }).click();
-      }
-      expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe(theme);
-      await page.waitForTimeout(700);
-      await page.screenshot({ path: join(SCREENSHOTS, `${name}-${theme}.png`) });
-      const found = await new AxeBuilder({ page }).analyze();
-      const serious = found.violations.filter((violation) => violation.impact === "serious" || violation.impact === "critical");
-      expect(serious.map((violation) => `${violation.id}: ${violation.nodes.map((node) => node.html).join(" | ")}`)).toEqual([]);
-    },
-  );
+  it.each(PAGES.flatMap((name) => THEMES.map((theme) => [name, theme] as const)))("%s is accessible and legible in %s", async (name, theme) => {
+    await open(`/${name}${name === "search" ? "?from=1h" : ""}`);
+    await accessible(page, name, theme);
+  });
 });
