@@ -197,7 +197,6 @@ mod tests {
             assert!(matches!(outcome, Err(Unstored::Late { .. })), "{outcome:?}");
         }
         assert_eq!(queue.current().number, 1);
-        assert_eq!(queue.current().producer.in_flight(), 0);
         stop.cancel();
         leaving.await.unwrap();
     }

@@ -86,11 +86,6 @@ impl Producer {
                 source: Box::new(source),
             })
     }
-
-    /// Records handed over and not yet reported.
-    pub fn in_flight(&self) -> usize {
-        usize::try_from(self.inner.in_flight_count()).unwrap_or(0)
-    }
 }
 
 impl Batch {
