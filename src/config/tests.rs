@@ -164,7 +164,7 @@ fn every_example_configuration_is_valid_and_the_misspelt_one_is_not() {
 fn the_example_rules_are_valid() {
     let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/examples/rules");
     let loaded = logboom_alerting::rules::load(&[rules]).unwrap();
-    assert_eq!(loaded.rules.len(), 2);
+    assert_eq!(loaded.rules.len(), 4);
 }
 
 #[test]
