@@ -14,6 +14,8 @@ import { SearchIcon, TraceIcon } from '../shell/icons'
 import { fromRfc3339, toMillis } from '../time/instant'
 import { formatTime, LOCAL } from '../time/zone'
 import { isOfSpans, queryOf, searchFor } from './link'
+import { OpenTrace, Samples } from './Samples'
+import { readSamples, worst } from './samples'
 
 const route = getRouteApi('/alerts')
 const EVERY_MS = 3000
@@ -53,7 +55,7 @@ function Firing({ alerts, rules }: { alerts: Alert[]; rules: Rule[] }) {
     <ul className="alert-cards">
       {alerts.map((alert) => {
         const rule = rules.find((other) => other.name === alert.rule)
-        const samples = samplesOf(alert.samples)
+        const ofSpans = isOfSpans(rule)
         return (
           <li key={alert.id} data-testid="alert" className={`alert-card ${alert.state}`}>
             <header>
@@ -66,26 +68,16 @@ function Firing({ alerts, rules }: { alerts: Alert[]; rules: Rule[] }) {
             {(alert.annotations.summary ?? rule?.summary) && <p>{alert.annotations.summary ?? rule?.summary}</p>}
             <dl className="facts">
               <Fact name={t.alerts.since}><When time={alert.starts_at} /></Fact>
-              <Fact name={t.alerts.lines}>{formatCount(alert.lines)}</Fact>
-              <Fact name={t.alerts.last}><When time={alert.last_line_at} /></Fact>
+              <Fact name={ofSpans ? t.alerts.spans : t.alerts.lines}>{formatCount(alert.lines)}</Fact>
+              <Fact name={ofSpans ? t.alerts.lastSpan : t.alerts.last}><When time={alert.last_line_at} /></Fact>
+              {rule?.quantile && <Fact name={t.alerts.threshold}>{t.alerts.quantile(rule.quantile, rule.within, rule.count)}</Fact>}
             </dl>
-            {samples.length > 0 && <pre tabIndex={0} aria-label={t.alerts.sample}>{samples.slice(-3).join('\n')}</pre>}
+            <Samples samples={readSamples(alert.samples)} />
           </li>
         )
       })}
     </ul>
   )
-}
-
-/** Samples are lines, or objects that hold one. */
-function samplesOf(samples: unknown): string[] {
-  if (!Array.isArray(samples)) return []
-  return samples.flatMap((sample: unknown) => {
-    if (typeof sample === 'string') return [sample]
-    if (sample === null || typeof sample !== 'object') return []
-    const line = ['raw', 'line', 'text', 'body'].map((name) => (sample as Record<string, unknown>)[name]).find((value) => typeof value === 'string')
-    return line === undefined ? [] : [line as string]
-  })
 }
 
 function Rules({ rules }: { rules: Rule[] }) {
@@ -122,7 +114,7 @@ function History({ rules }: { rules: Rule[] }) {
           <td><Labels labels={entry.labels} /></td>
           <td className="number">{formatCount(entry.lines)}</td>
           <td><Notifications entry={entry} /></td>
-          <td className="end"><ShowLines rule={rules.find((rule) => rule.name === entry.rule)} labels={entry.labels} starts={entry.starts_at} until={entry.change === 'resolved' ? entry.at : entry.starts_at} /></td>
+          <td className="end"><OpenTrace sample={worst(readSamples(entry.samples))} button /> <ShowLines rule={rules.find((rule) => rule.name === entry.rule)} labels={entry.labels} starts={entry.starts_at} until={entry.change === 'resolved' ? entry.at : entry.starts_at} /></td>
         </tr>
       ))}
     </Table>

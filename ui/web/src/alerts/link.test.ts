@@ -29,3 +29,9 @@ test('a rule of spans leads to traces, one of another index names it', () => {
   expect(queryOf({ ...rule, index: 'spans', query: 'status:error' })).toBe('status:error')
   expect(queryOf({ ...rule, index: '_rejected', query: 'x' })).toBe('index:_rejected x')
 })
+
+test('an alert of a quantile leads to what is above its limit', () => {
+  const slow = { ...rule, index: 'spans', query: 'kind:server OR kind:consumer', quantile: { quantile: 'p99', field: 'duration', above: '500ms' }, group_by: ['service'] }
+  expect(queryOf(slow)).toBe('(kind:server OR kind:consumer) duration:>500ms')
+  expect(searchFor(slow, { labels: { service: 'cart' }, starts_at: '2026-11-25T01:00:00Z' }).q).toBe('(kind:server OR kind:consumer) duration:>500ms service:cart')
+})

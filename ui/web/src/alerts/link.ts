@@ -37,6 +37,8 @@ function conditions(rule: Rule): string[] {
   if (rule.index && rule.index !== 'logs' && !isOfSpans(rule)) parts.push(clauseText('index', rule.index))
   if (rule.query) parts.push(rule.query)
   if (rule.regex) parts.push(`/${rule.regex.replace(/\\\/|\//g, '\\/')}/`)
+  // What is above the limit is what the alert is about; the others are only what it was judged by.
+  if (rule.quantile) parts.push(`${rule.quantile.field}:>${rule.quantile.above}`)
   return parts
 }
 

@@ -90,8 +90,11 @@ export interface Rule {
   index: string
   query: string | null
   regex: string | null
+  /** With a quantile, the least number of values. */
   count: number
   within: string
+  /** Absent: the threshold is on the count. */
+  quantile?: QuantileThreshold
   group_by: string[]
   labels: Record<string, string>
   receivers: string[] | null
@@ -101,6 +104,12 @@ export interface Rule {
   state: string
   pending: number
   firing: number
+}
+
+export interface QuantileThreshold {
+  quantile: string
+  field: string
+  above: string
 }
 
 export interface Notification {
@@ -119,6 +128,7 @@ export interface HistoryEntry {
   starts_at: string
   labels: Record<string, string>
   lines: number
+  samples?: unknown
   notifications: Notification[]
 }
 
