@@ -39,6 +39,7 @@ export async function get<T>(path: string, params: Record<string, unknown> = {},
 
 export interface SearchQuestion {
   q: string
+  index?: string | undefined
   from?: string | undefined
   to?: string | undefined
   limit?: number | undefined
@@ -50,9 +51,9 @@ export interface SearchQuestion {
 
 export const search = (question: SearchQuestion, signal?: AbortSignal) => get<SearchAnswer>('search', { ...question }, signal)
 
-/** One event by its id; undefined when it is gone. */
-export async function event(id: string, full: boolean, signal?: AbortSignal): Promise<Hit | undefined> {
-  const answer = await search({ q: `id:${id}`, limit: 1, full: full ? 1 : undefined }, signal)
+/** One event by its id, which its index gave it; undefined when it is gone. */
+export async function event(id: string, index: string | undefined, full: boolean, signal?: AbortSignal): Promise<Hit | undefined> {
+  const answer = await search({ q: `id:${id}`, index, limit: 1, full: full ? 1 : undefined }, signal)
   return answer.hits[0]
 }
 

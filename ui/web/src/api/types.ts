@@ -28,6 +28,9 @@ export interface Hit {
   parent_id?: string | null
   events?: SpanEvent[] | null
   links?: SpanLink[] | null
+  /** How many of them a list leaves out for their size. */
+  events_cut?: number
+  links_cut?: number
 }
 
 export interface SpanEvent {

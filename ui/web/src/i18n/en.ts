@@ -1,6 +1,8 @@
 /** Every text of the page. Another language is an object of this type, so a missing text fails the type check. */
 const n = (value: number) => value.toLocaleString('en')
-const lines = (value: number) => (value === 1 ? '1 line' : `${n(value)} lines`)
+/** What is followed or counted. */
+export type Noun = 'line' | 'span'
+const counted = (value: number, noun: Noun) => (value === 1 ? `1 ${noun}` : `${n(value)} ${noun}s`)
 
 export const en = {
   locale: 'en',
@@ -98,6 +100,7 @@ export const en = {
     noCopy: 'The browser does not allow copying here',
     cut: (shown: string, whole: string) => `The first ${shown} of ${whole} are shown.`,
     showAll: 'Show all',
+    eventsCut: (events: number, links: number) => `${[events > 0 && (events === 1 ? '1 event' : `${n(events)} events`), links > 0 && (links === 1 ? '1 link' : `${n(links)} links`)].filter(Boolean).join(' and ')} of this span ${events + links === 1 ? 'is' : 'are'} left out for their size.`,
     attributesCut: 'Some attributes are too large to be shown here.',
     include: (field: string) => `Include ${field}`,
     exclude: (field: string) => `Exclude ${field}`,
@@ -110,23 +113,26 @@ export const en = {
   },
   live: {
     start: 'Follow',
+    index: 'What to follow',
+    lines: 'Lines',
+    spans: 'Spans',
     connecting: 'Connecting…',
     following: 'Following',
     paused: 'Paused',
-    pausedBar: (fresh: number, dropped: number) => `Paused – ${n(fresh)} new ${fresh === 1 ? 'line' : 'lines'}, ${n(dropped)} dropped`,
+    pausedBar: (fresh: number, dropped: number, noun: Noun) => `Paused – ${n(fresh)} new ${fresh === 1 ? noun : `${noun}s`}, ${n(dropped)} dropped`,
     pause: 'Pause',
     resume: 'Resume',
     clear: 'Clear',
-    rate: (perSecond: number) => `${perSecond < 10 ? perSecond.toFixed(1) : n(Math.round(perSecond))} lines/s`,
+    rate: (perSecond: number, noun: Noun) => `${perSecond < 10 ? perSecond.toFixed(1) : n(Math.round(perSecond))} ${noun}s/s`,
     dropped: (count: number) => `${n(count)} dropped`,
-    received: (count: number) => `${lines(count)} received`,
-    gap: (count: number) => `${lines(count)} dropped here: more arrived than could be shown`,
-    reconnected: 'The stream broke off and was connected again; lines may be missing here',
+    received: (count: number, noun: Noun) => `${counted(count, noun)} received`,
+    gap: (count: number) => `${n(count)} dropped here: more arrived than could be shown`,
+    reconnected: 'The stream broke off and was connected again; some may be missing here',
     restarted: (q: string) => `Query changed to ${q}`,
     lost: (reason: string) => `The stream broke off: ${reason}. Connecting again…`,
-    waiting: 'Waiting for lines',
-    waitingHint: 'Lines appear here the moment they arrive. Space pauses, so does scrolling up or selecting text.',
-    keeps: (count: number) => `The last ${n(count)} lines are kept.`,
+    waiting: (noun: Noun) => `Waiting for ${noun}s`,
+    waitingHint: 'They appear here the moment they arrive. Space pauses, so does scrolling up or selecting text.',
+    keeps: (count: number) => `The last ${n(count)} are kept.`,
     search: 'Search for this query',
   },
   alerts: {

@@ -3,7 +3,8 @@ import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
 import { useCallback, useEffect, useMemo, useRef, useState, type RefObject } from 'react'
 import type { Hit } from '../api/types'
 import { t } from '../i18n'
-import { include } from '../query/clauses'
+import type { Noun } from '../i18n/en'
+import { include, indexIn, withIndex } from '../query/clauses'
 import { copyText, Drawer } from '../rows/Drawer'
 import { Rows, rowId, type Row } from '../rows/Rows'
 import { useOpenTrace } from '../rows/useOpenTrace'
@@ -31,6 +32,8 @@ export function LivePage() {
   const scroller = useRef<HTMLDivElement>(null)
   const zone = zoneOf(address)
   const columns = useMemo(() => columnsOf(address), [address])
+  const index = indexIn(q)
+  const noun = index === 'spans' ? 'span' : 'line'
   const { pause, resume, paused } = tail
 
   const go = useCallback(
@@ -71,6 +74,11 @@ export function LivePage() {
       <h1 className="hidden">{t.pages.live}</h1>
       <header className="bar">
         <QueryField q={q} onSubmit={setQuery} refusal={tail.refusal} field={field} button={t.live.start} />
+        <div className="choice" role="group" aria-label={t.live.index}>
+          {([[undefined, t.live.lines], ['spans', t.live.spans]] as const).map(([name, text]) => (
+            <button key={text} type="button" aria-pressed={index === name} onClick={() => setQuery(withIndex(field.current?.value ?? q, name))}>{text}</button>
+          ))}
+        </div>
         <button type="button" className="button" aria-pressed={paused} onClick={paused ? resumeAtEnd : pause} title={`${paused ? t.live.resume : t.live.pause} (Space)`}>
           <PauseIcon />
           <span>{t.live.pause}</span>
@@ -80,7 +88,7 @@ export function LivePage() {
       {tail.refusal && (tail.refusal.span ? <QueryError q={q} refusal={tail.refusal} /> : <Failure message={tail.refusal.message} />)}
       {tail.state === 'lost' && <Failure message={t.live.lost(tail.reason)} />}
       <div className="summary">
-        <Status tail={tail} />
+        <Status tail={tail} noun={noun} />
         <span className="spacer" />
         <Link to="/search" search={readAddress({ q, tz: address.tz, cols: address.cols })} className="button quiet" title={t.live.search}><SearchIcon /><span>{t.pages.search}</span></Link>
         <button type="button" className="button quiet" onClick={tail.clear}>{t.live.clear}</button>
@@ -88,7 +96,7 @@ export function LivePage() {
       </div>
       <div className={address.line ? 'split' : 'split closed'}>
         {tail.rows.length === 0 ? (
-          <Empty title={t.live.waiting} hint={t.live.waitingHint}><p className="faint">{t.live.keeps(TAIL_ROWS_MAX)}</p></Empty>
+          <Empty title={t.live.waiting(noun)} hint={t.live.waitingHint}><p className="faint">{t.live.keeps(TAIL_ROWS_MAX)}</p></Empty>
         ) : (
           <div className="live-rows">
             <Rows
@@ -107,7 +115,7 @@ export function LivePage() {
             />
             {paused && (
               <div className="pause-bar" role="status">
-                <span>{t.live.pausedBar(tail.fresh, tail.freshDropped)}</span>
+                <span>{t.live.pausedBar(tail.fresh, tail.freshDropped, noun)}</span>
                 <button type="button" className="button primary small" onClick={resumeAtEnd}><PlayIcon />{t.live.resume} <kbd>End</kbd></button>
               </div>
             )}
@@ -116,6 +124,7 @@ export function LivePage() {
         {address.line && (
           <Drawer
             id={address.line}
+            index={index}
             hit={selected}
             zone={zone}
             columns={columns}
@@ -123,7 +132,7 @@ export function LivePage() {
             onClose={close}
             onStep={step}
             onFilter={(name, value, negated) => setQuery(include(field.current?.value ?? q, name, value, negated))}
-            onColumn={(name) => go({ cols: columnsText(columns.includes(name) ? columns.filter((other) => other !== name) : [...columns, name]) })}
+            onColumn={(name) => go({ cols: columnsText(columns.includes(name) ? columns.filter((other) => other !== name) : [...columns, name], q) })}
           />
         )}
       </div>
@@ -131,14 +140,14 @@ export function LivePage() {
   )
 }
 
-function Status({ tail }: { tail: Tail }) {
+function Status({ tail, noun }: { tail: Tail; noun: Noun }) {
   const state = tail.paused ? t.live.paused : tail.state === 'open' ? t.live.following : t.live.connecting
   return (
     <p className="counts">
       <span className={`state-dot ${tail.paused ? 'paused' : tail.state}`} aria-hidden="true" />
       <b>{tail.state === 'refused' ? '–' : state}</b>
-      <span className="faint">{t.live.rate(tail.perSecond)}</span>
-      <span className="faint">{t.live.received(tail.received)}</span>
+      <span className="faint">{t.live.rate(tail.perSecond, noun)}</span>
+      <span className="faint">{t.live.received(tail.received, noun)}</span>
       {tail.dropped > 0 && <span className="warn">{t.live.dropped(tail.dropped)}</span>}
     </p>
   )

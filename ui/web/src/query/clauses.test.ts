@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { chips, clauses, clauseText, cutPipes, fromByteOffset, include, negate, quote, remove, shownValue } from './clauses'
+import { chips, clauses, clauseText, cutPipes, fromByteOffset, include, indexIn, negate, quote, remove, shownValue, withIndex } from './clauses'
 
 const shown = (text: string) => chips(text).map((clause) => `${clause.negated ? '-' : ''}${clause.field}=${shownValue(clause)}`)
 
@@ -88,4 +88,19 @@ test('byte offsets of the server become positions in the string', () => {
     if (text.codePointAt(at)! >= 0xdc00 && text.codePointAt(at)! < 0xe000) continue
     expect(fromByteOffset(text, bytes.encode(text.slice(0, at)).length)).toBe(at)
   }
+})
+
+describe('the index is a clause like others', () => {
+  test('it is read out of the text where it stands for all of it', () => {
+    expect(['index:spans', 'a index:"spans" b', 'a', '-index:spans', 'a OR index:spans', '(index:spans)'].map(indexIn)).toEqual(['spans', 'spans', undefined, undefined, undefined, undefined])
+  })
+
+  test('it is changed and taken out without a change of the rest', () => {
+    expect(withIndex('', 'spans')).toBe('index:spans')
+    expect(withIndex('index:spans', undefined)).toBe('')
+    expect(withIndex('service:cart AND index:spans duration:>1s', undefined)).toBe('service:cart duration:>1s')
+    expect(withIndex('index:_rejected x', 'spans')).toBe('x index:spans')
+    expect(withIndex('a OR b', 'spans')).toBe('(a OR b) index:spans')
+    expect(withIndex('a | stats count()', 'spans')).toBe('a index:spans | stats count()')
+  })
 })

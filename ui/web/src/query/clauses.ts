@@ -134,6 +134,20 @@ const unquoted = (value: string): string => (/^".*"$/s.test(value) ? value.slice
 /** What a chip shows for its value. */
 export const shownValue = (clause: Clause): string => unquoted(clause.value)
 
+/** The index that the text names; undefined where it leaves that to whoever asks. */
+export const indexIn = (text: string): string | undefined => {
+  const named = clauses(text)?.find((clause) => clause.field === 'index' && !clause.negated)
+  return named && shownValue(named)
+}
+
+/** The text with another index, or with none. */
+export function withIndex(text: string, index: string | undefined): string {
+  const [filter, pipes] = cutPipes(text)
+  let rest = filter
+  for (const clause of (clauses(filter) ?? []).reverse()) if (clause.field === 'index') rest = remove(rest, clause)
+  return join(index === undefined ? rest : include(rest, 'index', index), pipes)
+}
+
 /** The filter and the pipes after it, which are empty or begin with `|`. */
 export function cutPipes(text: string): [filter: string, pipes: string] {
   const all = tokens(text)

@@ -14,6 +14,8 @@ import { levelOf } from './level'
 
 interface Props {
   id: string
+  /** Where the row is looked for by its id; absent: among the lines. */
+  index?: string | undefined
   /** The row as the list has it; fetched by its id when the list does not have it. */
   hit: Hit | undefined
   zone: Zone
@@ -30,8 +32,8 @@ export function Drawer(props: Props) {
   const [whole, setWhole] = useState<string>()
   const full = whole === props.id
   const fetched = useQuery({
-    queryKey: ['event', props.id, full],
-    queryFn: ({ signal }) => event(props.id, full, signal),
+    queryKey: ['event', props.index, props.id, full],
+    queryFn: ({ signal }) => event(props.id, props.index, full, signal),
     enabled: props.hit === undefined || full,
     staleTime: Infinity,
   })
@@ -69,6 +71,7 @@ function Details({ hit, zone, columns, link, onFilter, onColumn, onWhole, loadin
         </Note>
       )}
       {hit.attributes_cut && <Note>{t.drawer.attributesCut} <button type="button" className="link" onClick={onWhole} disabled={loading}>{t.drawer.showAll}</button></Note>}
+      {((hit.events_cut ?? 0) > 0 || (hit.links_cut ?? 0) > 0) && <Note>{t.drawer.eventsCut(hit.events_cut ?? 0, hit.links_cut ?? 0)} <button type="button" className="link" onClick={onWhole} disabled={loading}>{t.drawer.showAll}</button></Note>}
       {hit.truncated_from !== undefined && <Note>{t.drawer.truncated(formatBytes(hit.truncated_from))}</Note>}
       {hit.parse_failed && <Note>{t.drawer.parseFailed}</Note>}
       <div className="drawer-actions">

@@ -1,4 +1,5 @@
 import type { Hit } from '../api/types'
+import { formatDuration } from '../traces/duration'
 
 export interface FieldValue {
   name: string
@@ -50,6 +51,8 @@ const RESERVED = new Set(['level', 'service', 'host', 'source', 'path', 'body', 
 
 /** The text of one column. */
 export function columnText(hit: Hit, name: string): string {
+  // As a filter it is exact; in a column it is there to be compared.
+  if (name === 'duration' && hit.duration_ns != null) return formatDuration(Number(hit.duration_ns))
   if ((NAMED as readonly string[]).includes(name) && typeof hit[name as (typeof NAMED)[number]] === 'string') return hit[name as (typeof NAMED)[number]]!
   return fieldsOf(hit).find((field) => field.name === name)?.text ?? ''
 }

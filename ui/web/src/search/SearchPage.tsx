@@ -3,7 +3,7 @@ import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import type { Hit } from '../api/types'
 import { t } from '../i18n'
-import { include, remove, chips, shownValue, clauses } from '../query/clauses'
+import { include, indexIn, remove, chips, shownValue, clauses } from '../query/clauses'
 import { copyText, Drawer } from '../rows/Drawer'
 import { Rows, rowId, type Row } from '../rows/Rows'
 import { useOpenTrace } from '../rows/useOpenTrace'
@@ -61,7 +61,7 @@ export function SearchPage() {
   const filter = (name: string, value: string, negated: boolean) => setQuery(include(draft(), name, value, negated))
   const toggleColumn = (name: string) => {
     const next = columns.includes(name) ? columns.filter((other) => other !== name) : [...columns, name]
-    go({ cols: columnsText(next) }, true)
+    go({ cols: columnsText(next, q) }, true)
   }
 
   const link = (hit: Hit): string => location.origin + '/search' + writeQueryString({ ...address, ...around(address, found, hit), line: hit.id })
@@ -127,7 +127,7 @@ export function SearchPage() {
             footer={found.loadingMore ? <p className="rows-note">{t.search.loadingMore}</p> : found.isFull ? <p className="rows-note">{t.search.full(rows.length)}</p> : null}
           />
         )}
-        {address.line && <Drawer key="drawer" id={address.line} hit={selected} zone={zone} columns={columns} link={link} onClose={close} onStep={step} onFilter={filter} onColumn={toggleColumn} />}
+        {address.line && <Drawer key="drawer" id={address.line} index={indexIn(q)} hit={selected} zone={zone} columns={columns} link={link} onClose={close} onStep={step} onFilter={filter} onColumn={toggleColumn} />}
       </div>
     </div>
   )

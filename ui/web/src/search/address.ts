@@ -1,4 +1,5 @@
 /** What the search page keeps in its URL: everything that a link must restore. */
+import { indexIn } from '../query/clauses'
 import { DEFAULT_RANGE, type TimeRange } from '../time/range'
 import { isZone, LOCAL, type Zone } from '../time/zone'
 
@@ -48,15 +49,15 @@ export const readAddress = (raw: Record<string, unknown>): SearchAddress =>
   })
 
 /** Fields shown as columns when the URL names none. */
-export const DEFAULT_COLUMNS = ['service', 'host']
+const defaultColumns = (q: string | undefined): string[] => (indexIn(q ?? '') === 'spans' ? ['service', 'kind', 'duration'] : ['service', 'host'])
 
 export const columnsOf = (address: SearchAddress): string[] =>
-  address.cols === undefined ? DEFAULT_COLUMNS : [...new Set(address.cols.split(',').map((name) => name.trim()).filter(Boolean))]
+  address.cols === undefined ? defaultColumns(address.q) : [...new Set(address.cols.split(',').map((name) => name.trim()).filter(Boolean))]
 
 /** What to write for these columns: nothing for the default, an empty text for none. */
-export function columnsText(columns: string[]): string | undefined {
+export function columnsText(columns: string[], q: string | undefined): string | undefined {
   const text = columns.join(',')
-  return text === DEFAULT_COLUMNS.join(',') ? undefined : text
+  return text === defaultColumns(q).join(',') ? undefined : text
 }
 
 export const rangeOf = (address: Window): TimeRange => ({
