@@ -17,17 +17,16 @@ import { formatDuration } from '../traces/duration'
 import { queryFor } from '../traces/query'
 import type { CriticalPath } from './critical'
 import type { Go } from './TracePage'
+import { shownOf, type Limits } from './cut'
 import { selfTime, STATUS_ERROR, type Trace } from './tree'
 import { marksOf } from './Waterfall'
 
 const KINDS = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer']
 const STATUSES = ['unset', 'ok', 'error']
 
-/** Shown at once; a span with hundreds of attributes must not make every step through the spans slow. */
-const FIELDS = 20
-const FIELDS_MAX = 1000
-const EVENTS = 10
-const EVENTS_MAX = 200
+/** Shown at once, and at most; a span with hundreds of attributes must not make every step through the spans slow. */
+const FIELDS: Limits = { few: 20, most: 1000 }
+const EVENTS: Limits = { few: 10, most: 200 }
 
 /** How far before and after the trace others with the same value are looked for. */
 const AROUND_NS = 30n * 60n * NS_PER_SECOND
@@ -103,66 +102,77 @@ function Facts({ trace, at, spanId, colours, zone, path, go, onGoTo, onZoom, hit
 function Details({ hit, trace, at }: { hit: Hit; trace: Trace; at: number }) {
   const { resource, scope, ...own } = (hit.attributes ?? {}) as Record<string, unknown>
   const started = trace.startNs + BigInt(Math.round(trace.start[at]!))
+  const json = `/api/v1/traces/${trace.id}/spans/${trace.ids[at]}`
   // This very trace must be among those that are found.
   const around = absolute(trace.startNs - AROUND_NS, trace.startNs + BigInt(Math.round(trace.duration)) + AROUND_NS)
   return (
     <>
-      <Section title={tt.span.attributes} fields={flattened(own)} around={around} />
-      {(hit.events?.length ?? 0) > 0 && (
-        <section className="span-section" aria-label={tt.span.events}>
-          <h3>{tt.span.events}</h3>
-          <Events events={hit.events!} started={started} />
-        </section>
-      )}
-      {(hit.links?.length ?? 0) > 0 && (
-        <section className="span-section" aria-label={tt.span.links}>
-          <h3>{tt.span.links}</h3>
+      <Section title={tt.span.attributes} fields={flattened(own)} around={around} whole={json} />
+      <Items title={tt.span.events} items={hit.events ?? []} cut={hit.events_cut} whole={json}>
+        {(events) => <ol className="span-events">{events.map((event, index) => <EventView key={index} event={event} started={started} />)}</ol>}
+      </Items>
+      <Items title={tt.span.links} items={hit.links ?? []} cut={hit.links_cut} whole={json}>
+        {(links) => (
           <ul className="span-links">
-            {hit.links!.map((link, index) => (
+            {links.map((link, index) => (
               <li key={index}>
                 <Link to="/traces/$id" params={{ id: link.trace_id }} search={{ span: link.span_id }} className="mono" aria-label={tt.span.linkTo(link.trace_id)}>{link.trace_id.slice(0, 12)}… / {link.span_id}</Link>
                 <Plain fields={flattened(link.attributes ?? {})} />
               </li>
             ))}
           </ul>
-        </section>
-      )}
-      <Section title={tt.span.resource} fields={flattened(resource)} around={around} prefix="resource." />
-      <Section title={tt.span.scope} fields={flattened(scope)} around={around} prefix="scope." />
+        )}
+      </Items>
+      <Section title={tt.span.resource} fields={flattened(resource)} around={around} prefix="resource." whole={json} />
+      <Section title={tt.span.scope} fields={flattened(scope)} around={around} prefix="scope." whole={json} />
     </>
   )
 }
 
-function Section({ title, fields, around, prefix = '' }: { title: string; fields: FieldValue[]; around: TimeRange; prefix?: string }) {
-  const [whole, setWhole] = useState(false)
-  if (fields.length === 0) return null
+function Section({ title, fields, around, prefix = '', whole }: { title: string; fields: FieldValue[]; around: TimeRange; prefix?: string; whole: string }) {
+  return (
+    <Items title={title} items={fields} limits={FIELDS} whole={whole}>
+      {(some) => (
+        <dl className="fields">
+          {some.map((field) => (
+            <div key={field.name} className="field">
+              <dt title={field.name}>{field.name}</dt>
+              <dd className="field-value">
+                {field.filter
+                  ? <Link to="/traces" search={{ q: queryFor(prefix + field.name, field.text), ...around }} className="value-link" title={tt.span.search(field.name)}>{field.text === '' ? '""' : field.text}</Link>
+                  : field.text}
+              </dd>
+            </div>
+          ))}
+        </dl>
+      )}
+    </Items>
+  )
+}
+
+interface ItemsProps<T> {
+  title: string
+  items: T[]
+  /** How many the answer itself leaves out. */
+  cut?: number | undefined
+  limits?: Limits
+  /** Where all of them are. */
+  whole: string
+  children: (items: T[]) => ReactNode
+}
+
+/** A few of them, more when asked, and how many are too many for the page. */
+function Items<T>({ title, items, cut = 0, limits = EVENTS, whole, children }: ItemsProps<T>) {
+  const [more, setMore] = useState(false)
+  const { shown, rest, lost } = shownOf(items.length, cut, limits, more)
+  if (items.length + cut === 0) return null
   return (
     <section className="span-section" aria-label={title}>
       <h3>{title}</h3>
-      <dl className="fields">
-        {fields.slice(0, whole ? FIELDS_MAX : FIELDS).map((field) => (
-          <div key={field.name} className="field">
-            <dt title={field.name}>{field.name}</dt>
-            <dd className="field-value">
-              {field.filter
-                ? <Link to="/traces" search={{ q: queryFor(prefix + field.name, field.text), ...around }} className="value-link" title={tt.span.search(field.name)}>{field.text === '' ? '""' : field.text}</Link>
-                : field.text}
-            </dd>
-          </div>
-        ))}
-      </dl>
-      {!whole && fields.length > FIELDS && <button type="button" className="link" onClick={() => setWhole(true)}>{tt.span.all(fields.length)}</button>}
+      {children(items.slice(0, shown))}
+      {rest > 0 && <button type="button" className="link" onClick={() => setMore(true)}>{shown + rest < items.length ? tt.span.first(shown + rest) : tt.span.all(items.length)}</button>}
+      {lost > 0 && <p className="drawer-note">{tt.span.lost(lost)} <a href={whole} target="_blank" rel="noopener">{tt.span.json}</a></p>}
     </section>
-  )
-}
-
-function Events({ events, started }: { events: SpanEvent[]; started: bigint }) {
-  const [whole, setWhole] = useState(false)
-  return (
-    <>
-      <ol className="span-events">{events.slice(0, whole ? EVENTS_MAX : EVENTS).map((event, index) => <EventView key={index} event={event} started={started} />)}</ol>
-      {!whole && events.length > EVENTS && <button type="button" className="link" onClick={() => setWhole(true)}>{tt.span.all(events.length)}</button>}
-    </>
   )
 }
 
