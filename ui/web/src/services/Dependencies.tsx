@@ -52,7 +52,7 @@ export function Dependencies({ answer, onTraces }: Props) {
               <path className="edge-reach" d={curve(link)} />
               <path className="edge-line" d={curve(link)} strokeWidth={width(edge.calls)} style={{ stroke: shade(edge.errors, edge.calls) }} />
               <path className="edge-end" d={link.backwards ? `M${end.x} ${end.y}l8 -5v10Z` : `M${end.x} ${end.y}l-8 -5v10Z`} style={{ fill: shade(edge.errors, edge.calls) }} />
-              <text className="edge-calls" x={middle(link).x} y={middle(link).y - width(edge.calls) / 2 - 4}>{formatShort(edge.calls)}</text>
+              <text className="edge-calls" x={middle(link).x} y={middle(link).y}>{formatShort(edge.calls)}</text>
             </g>
           )
         })}

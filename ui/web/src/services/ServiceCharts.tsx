@@ -9,7 +9,7 @@ import { resolvedColour, useScheme } from '../shell/theme'
 import { fromMillis, type Nanos } from '../time/instant'
 import { formatTime, ianaName, type Zone } from '../time/zone'
 import { formatDuration } from '../traces/duration'
-import { errorShares, ratesOf } from './chart'
+import { errorShares, lonely, ratesOf } from './chart'
 
 const HEIGHT = 150
 
@@ -95,6 +95,23 @@ function Chart({ title, times, stepNs, lines, zone, format, onRange }: ChartProp
   )
 }
 
+/** uPlot draws over the gaps and clips them, which leaves slivers of steep lines at their edges. */
+const withGaps: uPlot.Series.PathBuilder = (chart, series, first, last) => {
+  const [xs, ys] = [chart.data[0], chart.data[series]!]
+  const stroke = new Path2D()
+  for (let at = first; at <= last; at++) {
+    const value = ys[at]
+    if (value == null) continue
+    const x = chart.valToPos(xs[at]!, 'x', true)
+    const y = chart.valToPos(value, 'y', true)
+    if (at > first && ys[at - 1] != null) stroke.lineTo(x, y)
+    else stroke.moveTo(x, y)
+  }
+  return { stroke }
+}
+
+const lonelyOf = (chart: uPlot, at: number): number[] => lonely(chart.data[at]!)
+
 interface Actions {
   onRange: (from: Nanos, to: Nanos) => void
   onPoint: (at: number | undefined) => void
@@ -119,7 +136,7 @@ function draw(element: HTMLElement, times: number[], stepNs: number, lines: Line
         { stroke: faint, font, size: 24, gap: 4, grid: { show: false }, ticks: { show: false }, values: axisTexts() },
         { stroke: faint, font, size: 58, gap: 6, grid: { stroke: colour('--line-soft'), width: 1 }, ticks: { show: false }, space: 30, values: (_, values) => values.map((value) => (value === 0 ? '0' : format(value))) },
       ],
-      series: [{}, ...lines.map((line) => ({ stroke: colour(line.colour), width: 1.5, points: { show: false }, spanGaps: false }))],
+      series: [{}, ...lines.map((line) => ({ stroke: colour(line.colour), width: 1.5, paths: withGaps, points: { show: true, size: 4, fill: colour(line.colour), filter: lonelyOf } }))],
       hooks: {
         setCursor: [(self) => actions.onPoint((self.cursor.left ?? -1) < 0 ? undefined : (self.cursor.idx ?? undefined))],
         setSelect: [

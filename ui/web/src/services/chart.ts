@@ -15,10 +15,15 @@ export function percent(part: number, whole: number): string {
   return `${share >= 99.95 && part < whole ? '> 99.9' : share >= 10 ? Number(share.toFixed(1)) : Number(share.toFixed(2))} %`
 }
 
+/** Values between two gaps: a line alone would not show them. */
+export const lonely = (values: ArrayLike<number | null | undefined>): number[] =>
+  Array.from(values).flatMap((value, at) => (value != null && values[at - 1] == null && values[at + 1] == null ? [at] : []))
+
 /** SVG path of a line through the values, from the left to the right of a box; gaps stay gaps. */
 export function linePath(values: (number | null)[], width: number, height: number, top?: number): string {
   const most = top ?? values.reduce<number>((largest, value) => Math.max(largest, value ?? 0), 0)
   const step = values.length > 1 ? width / (values.length - 1) : 0
+  const points = new Set(lonely(values))
   let path = ''
   let drawing = false
   for (const [at, value] of values.entries()) {
@@ -28,8 +33,7 @@ export function linePath(values: (number | null)[], width: number, height: numbe
     }
     const y = most > 0 ? height - (height * value) / most : height
     path += `${drawing ? 'L' : 'M'}${round(at * step)} ${round(y)}`
-    // A value between two gaps is a point, which a line alone would not show.
-    if (!drawing && (values[at + 1] ?? null) === null) path += 'h0.01'
+    if (points.has(at)) path += 'h0.01'
     drawing = true
   }
   return path
