@@ -11,6 +11,16 @@ const MINUTE_MS = 60_000;
 const TRACES = 90;
 const LARGE = 50_000;
 
+/** The slow order of the shop fires it. */
+const RULES = `  - name: slow checkouts
+    index: spans
+    query: 'kind:server service:frontend'
+    threshold: {quantile: p99, field: duration, above: 500ms, within: 5m, group_by: [service, operation]}
+    keep_firing_for: 2h
+    annotations: {summary: customers wait too long to pay}
+    receivers: []
+`;
+
 /** What a trace of 50,000 spans may take. */
 const API_MS_MAX = 500;
 const USABLE_MS_MAX = 1_000;
@@ -27,7 +37,7 @@ let shop: Traffic;
 let large: Span[];
 
 beforeAll(async () => {
-  server = await Logboom.start("  []\n", "indexer: {hot_age_max: 2s}\n");
+  server = await Logboom.start(RULES, "indexer: {hot_age_max: 2s}\n");
   const now = Date.now();
   // All of it within the range that pages open with; the night's import long before.
   shop = traffic(TRACES, now - 12 * MINUTE_MS, now - MINUTE_MS / 2);
@@ -256,6 +266,63 @@ describe("services", () => {
   });
 });
 
+describe("spans elsewhere", () => {
+  it("leads from an alert of a quantile to the span that it quotes, and to the traces above its limit", async () => {
+    const root = shop.slow[0]!;
+    await open("/alerts");
+    const alert = page.getByTestId("alert").filter({ hasText: "slow checkouts" });
+    await expect.poll(() => alert.textContent()).toContain("p99 of duration above 500ms in 5m");
+    const sample = alert.getByTestId("sample");
+    expect(milliseconds((await sample.locator(".sample-duration").textContent())!)).toBeGreaterThan(SLOW_MS);
+    await sample.getByTestId("sample-trace").click();
+    await expect.poll(address).toBe(`/traces/${root.traceId}?span=${root.spanId}`);
+    await page.getByTestId("span-heading").waitFor();
+
+    await page.goBack();
+    await alert.getByRole("link", { name: "Show traces" }).click();
+    await expect.poll(() => page.getByTestId("trace-count").textContent()).toBe("1 trace");
+    expect(await page.getByRole("textbox", { name: "Query" }).inputValue()).toBe('kind:server service:frontend duration:>500ms service:frontend operation:"POST /checkout"');
+  });
+
+  it("follows spans as they arrive", async () => {
+    await open("/live");
+    await page.getByRole("group", { name: "What to follow" }).getByRole("button", { name: "Spans" }).click();
+    await expect.poll(address).toBe("/live?q=index:spans");
+    // The stream is open once a span comes through.
+    await expect
+      .poll(async () => {
+        await sendSpans(server, [{ ...nightly(1, Date.now())[0]!, traceId: "cd".repeat(16) }]);
+        return logRows().filter({ hasText: "import prices" }).count();
+      }, { timeout: 20_000, interval: 500 })
+      .toBeGreaterThan(0);
+    await logRows().first().click();
+    await expect.poll(() => page.getByRole("complementary", { name: "Line details" }).textContent()).toContain("importer");
+  });
+
+  it("shows the first events of a span with many, and says how many there are more", async () => {
+    const span = nightly(1, Date.now() - 30 * MINUTE_MS)[0]!;
+    const events = Array.from({ length: 500 }, (_, number) => ({ name: "retry", atNs: span.startNs, attributes: { attempt: number, why: "the connection was closed by the other side" } }));
+    const many: Span = { ...span, traceId: "ab".repeat(16), operation: "retry for ever", events };
+    await sendSpans(server, [many]);
+    await server.found('operation:"retry for ever"', 1, "spans");
+    await open(`/traces/${many.traceId}?span=${many.spanId}`);
+    const shown = page.getByRole("region", { name: "Events" });
+    await shown.getByRole("button", { name: "Show the first 200" }).click();
+    await expect.poll(() => shown.locator("li").count()).toBe(200);
+    expect(await shown.textContent()).toContain("300 more are left out");
+
+    // A list leaves out more; all of it comes when asked, from the index of spans.
+    await open('/search?from=all&q=index:spans operation:"retry for ever"');
+    await logRows().first().click();
+    const details = page.getByRole("complementary", { name: "Line details" });
+    await expect.poll(() => details.textContent()).toMatch(/\d+ events of this span are left out/);
+    await details.getByRole("button", { name: "Show all" }).click();
+    await details.getByText("are left out").waitFor({ state: "detached" });
+    await details.getByRole("tab", { name: "JSON" }).click();
+    expect(JSON.parse((await details.getByLabel("JSON").locator("visible=true").last().textContent())!).events).toHaveLength(500);
+  });
+});
+
 describe("every page of traces", () => {
   const pages = (): Record<string, string> => {
     const failed = shop.spans.find((span) => span.events.length > 0)!;
@@ -268,9 +335,11 @@ describe("every page of traces", () => {
       services: "/services",
       service: "/services?service=checkout",
       map: "/services?tab=map",
+      "alerts-spans": "/alerts",
+      "live-spans": "/live?q=index:spans",
     };
   };
-  const NAMES = ["traces", "trace", "trace-span", "trace-logs", "trace-large", "services", "service", "map"];
+  const NAMES = ["traces", "trace", "trace-span", "trace-logs", "trace-large", "services", "service", "map", "alerts-spans", "live-spans"];
   it.each(NAMES.flatMap((name) => THEMES.map((theme) => [name, theme] as const)))("%s is accessible and legible in %s", async (name, theme) => {
     await open(pages()[name]!);
     await accessible(page, name, theme);
