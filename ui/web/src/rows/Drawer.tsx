@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { Tabs } from 'radix-ui'
-import { useState, type ReactNode } from 'react'
+import { Fragment, useState, type ReactNode } from 'react'
 import { event } from '../api/client'
 import type { Hit } from '../api/types'
 import { formatBytes, t } from '../i18n'
@@ -88,7 +88,7 @@ function Details({ hit, zone, columns, link, onFilter, onColumn, onWhole, loadin
           <dl className="fields">
             {fieldsOf(hit).map((field) => (
               <div key={field.name} className="field">
-                <dt title={field.name}>{field.name}</dt>
+                <dt><Breakable name={field.name} /></dt>
                 <dd>
                   <div className="field-value">{field.text}</div>
                   <span className="field-actions">
@@ -121,6 +121,9 @@ function Details({ hit, zone, columns, link, onFilter, onColumn, onWhole, loadin
     </div>
   )
 }
+
+/** A long name goes on in the next line after one of its dots: cut off, those with one beginning look alike. */
+export const Breakable = ({ name }: { name: string }) => name.split(/(?<=\.)/).map((part, index) => <Fragment key={index}>{index > 0 && <wbr />}{part}</Fragment>)
 
 const Note = ({ children }: { children: ReactNode }) => <p className="drawer-note">{children}</p>
 

@@ -5,7 +5,7 @@ import { Fragment, useState, type ReactNode } from 'react'
 import { span as fetchSpan } from '../api/tracing'
 import type { Hit, SpanEvent } from '../api/types'
 import { tt } from '../i18n/tracing'
-import { CopyButton } from '../rows/Drawer'
+import { Breakable, CopyButton } from '../rows/Drawer'
 import { flattened, type FieldValue } from '../rows/fields'
 import { CloseIcon, DownIcon, LinkIcon, UpIcon } from '../shell/icons'
 import { fromRfc3339, NS_PER_SECOND } from '../time/instant'
@@ -136,7 +136,7 @@ function Section({ title, fields, around, prefix = '', whole }: { title: string;
         <dl className="fields">
           {some.map((field) => (
             <div key={field.name} className="field">
-              <dt title={field.name}>{field.name}</dt>
+              <dt><Breakable name={field.name} /></dt>
               <dd className="field-value">
                 {field.filter
                   ? <Link to="/traces" search={{ q: queryFor(prefix + field.name, field.text), ...around }} className="value-link" title={tt.span.search(field.name)}>{field.text === '' ? '""' : field.text}</Link>
