@@ -21,6 +21,7 @@ mod marks;
 pub mod metrics;
 mod producer;
 mod ranges;
+pub mod trace;
 
 pub use admin::Admin;
 pub use checkpoint::{Checkpoint, Resumed, record_crc, resume};

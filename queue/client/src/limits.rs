@@ -57,3 +57,7 @@ pub const RESUME_WALK_RECORDS: i64 = 1_000_000;
 /// Distinct ranges that one source's marks may hold; one is normal. A source with more holes has lost
 /// data in a way that no set repairs: its smallest hole is closed, so that marks stay bounded.
 pub const RANGES_PER_SOURCE_MAX: usize = 1024;
+
+/// Batches whose way is traced at once, in one part: those that thirty agents send while an index is hot (30 s), 200 bytes
+/// each. Of those beyond, a trace ends early.
+pub const TRACED_BATCHES_MAX: usize = 1_024;
