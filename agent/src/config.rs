@@ -28,6 +28,8 @@ pub struct Config {
     pub idle_flush: Duration,
     /// Files held open at once; others are opened when they change.
     pub open_files_max: usize,
+    /// At most one batch in this time is traced on its way.
+    pub trace_every: Duration,
 }
 
 /// One group of files.
@@ -66,6 +68,7 @@ impl Config {
             line_bytes_max: limits::LINE_BYTES_MAX,
             idle_flush: limits::IDLE_FLUSH,
             open_files_max: limits::OPEN_FILES_MAX,
+            trace_every: limits::TRACE_EVERY,
         }
     }
 }

@@ -42,6 +42,7 @@ mod status;
 mod tail;
 mod trail;
 mod watch;
+mod way;
 
 pub use config::{Config, ReadFrom, TailConfig};
 pub use error::Error;

@@ -89,6 +89,9 @@ pub const STATUS: Duration = Duration::from_secs(2);
 pub const STATUS_FILES_MAX: usize = 200;
 pub const STATUS_ERRORS_MAX: usize = 10;
 
+/// See [`crate::Config::trace_every`]: six spans a second are not noticed, and no delay that lasts for a second is missed.
+pub const TRACE_EVERY: Duration = Duration::from_secs(1);
+
 /// How long a clean stop waits for acks.
 pub const STOP_WAIT: Duration = Duration::from_secs(5);
 

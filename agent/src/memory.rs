@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use logboom_client::{Marks, Origin, SourceId, Verdict};
 use rand::RngExt;
 use rand::rngs::StdRng;
+use tracing::Span;
 
 use crate::sink::{Home, Outgoing, Report, Sink};
 
@@ -33,7 +34,7 @@ pub(crate) struct Arrived {
 }
 
 impl Sink for MemoryQueue {
-    fn send(&mut self, run: u64, home: &Home, records: &[Outgoing<'_>]) {
+    fn send(&mut self, run: u64, home: &Home, records: &[Outgoing<'_>], _batch: &Span) {
         let arrived = records.iter().map(|record| Arrived {
             origin: Origin {
                 source: home.id,

@@ -23,6 +23,7 @@ use crate::sink::{Outgoing, Sink};
 use crate::source::{Run, Source};
 use crate::tail::Tailer;
 use crate::trail::Mark;
+use crate::way::Framing;
 
 /// What one read led to.
 enum Step {
@@ -250,6 +251,7 @@ impl<S: Sink> Tailer<S> {
         let line_bytes_max = self.config.line_bytes_max;
         let buffer = std::mem::take(&mut self.buffer);
         let source = self.sources.get_mut(&id).expect("the caller has it");
+        let framing = self.traced.begin(&source.home, source.read_ms);
         let mut records = Vec::with_capacity(lines.count);
         let mut continues = span > 0 && buffer[span - 1] != b'\n';
         let (mut at, mut prev) = (0, source.sent_prev);
@@ -282,7 +284,7 @@ impl<S: Sink> Tailer<S> {
         let marks = (step..lines.to).step_by(step);
         let marks = marks.map(|at| (start + at as u64, guard_at(at))).collect();
         let reached = (start + lines.to as u64, guard_at(lines.to));
-        let result = self.ship(id, reached, marks, &records);
+        let result = self.ship(id, reached, marks, &records, framing);
         drop(records);
         self.buffer = buffer;
         result.map(|()| Step::Read(lines.to))
@@ -338,7 +340,11 @@ impl<S: Sink> Tailer<S> {
         } else {
             &[record][..]
         };
-        let result = self.ship(id, (end, guard), Vec::new(), records);
+        let framing = match records {
+            [] => Framing::untraced(),
+            _ => self.traced.begin(&source.home, now_ms),
+        };
+        let result = self.ship(id, (end, guard), Vec::new(), records, framing);
         Ok(result.map(|()| Step::Read(usize::try_from(length).unwrap_or(usize::MAX))))
     }
 
@@ -349,10 +355,11 @@ impl<S: Sink> Tailer<S> {
         (end, guard): Mark,
         marks: Vec<Mark>,
         records: &[Outgoing<'_>],
+        framing: Framing,
     ) -> Result<(), Error> {
         self.keep_head(id)?;
         let source = self.sources.get_mut(&id).expect("the caller has it");
-        let run = self.next_run;
+        let (start, run) = (source.sent, self.next_run);
         self.next_run += 1;
         let weight = records
             .iter()
@@ -391,7 +398,11 @@ impl<S: Sink> Tailer<S> {
         // The source itself, and a cut that its writer did not make, outlive a crash from here on.
         self.checkpoints.sync_before_records()?;
         let home = source.home.clone();
-        self.sink.send(run, &home, records);
+        let Framing { batch, frame } = framing;
+        batch.record("logboom.lines", records.len());
+        batch.record("logboom.bytes", end - start);
+        drop(frame);
+        self.sink.send(run, &home, records, &batch);
         Ok(())
     }
 

@@ -8,14 +8,16 @@ use std::sync::mpsc::{Receiver, Sender};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use logboom_client::trace::{HEADER, Traceparent};
 use logboom_client::{ClientConfig, Delivery, Error, Producer};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-use tracing::{error, warn};
+use tracing::{Span, error, warn};
 
 use crate::run::Wake;
 use crate::sink::{Home, Outgoing, Report, Sink};
 use crate::status::now_ms;
+use crate::way;
 
 /// Sends runs through a [`Producer`].
 pub(crate) struct QueueSink {
@@ -24,7 +26,7 @@ pub(crate) struct QueueSink {
     producer: Producer,
     runtime: Handle,
     /// Deliveries on their way to the task that waits for them.
-    waiting: UnboundedSender<(u64, Delivery)>,
+    waiting: UnboundedSender<Waiting>,
     reports: Receiver<(Report, bool)>,
 }
 
@@ -50,15 +52,26 @@ impl QueueSink {
     }
 }
 
+/// A run whose ack is waited for, and the span that ends with it.
+struct Waiting {
+    run: u64,
+    delivery: Delivery,
+    span: Span,
+}
+
 impl Sink for QueueSink {
-    fn send(&mut self, run: u64, home: &Home, records: &[Outgoing<'_>]) {
+    fn send(&mut self, run: u64, home: &Home, records: &[Outgoing<'_>], batch_span: &Span) {
         // Arrival is the wall clock's, also after that was set: only the tailer's own time never goes back.
         let arrival_ms = now_ms() as i64;
+        let span = way::ship(batch_span, &self.topic, home.partition);
+        let mut traceparent = Traceparent::of(&span).map(Traceparent::to_header);
         let (batch, delivery) = self.producer.batch();
         let sent = self.runtime.block_on(async {
             let mut numbers = Numbers::default();
             for record in records {
-                let headers = numbers.headers(home, record);
+                let mut headers = numbers.headers(home, record);
+                let traceparent = traceparent.take();
+                headers.extend(traceparent.iter().map(|value| (HEADER, value.as_bytes())));
                 let partition = Some(home.partition);
                 batch
                     .send(
@@ -79,7 +92,11 @@ impl Sink for QueueSink {
         }
         drop(batch);
         // The task ends only after this sender is gone.
-        drop(self.waiting.send((run, delivery)));
+        drop(self.waiting.send(Waiting {
+            run,
+            delivery,
+            span,
+        }));
     }
 
     fn reports(&mut self) -> Vec<Report> {
@@ -163,7 +180,7 @@ impl Decimal {
 }
 
 async fn wait_for_acks(
-    mut deliveries: UnboundedReceiver<(u64, Delivery)>,
+    mut deliveries: UnboundedReceiver<Waiting>,
     reports: Sender<(Report, bool)>,
     wake: Sender<Wake>,
 ) {
@@ -172,14 +189,18 @@ async fn wait_for_acks(
     while open || !waiting.is_empty() {
         tokio::select! {
             received = deliveries.recv(), if open => match received {
-                Some((run, delivery)) => waiting.push(async move { (run, delivery.await) }),
+                Some(Waiting { run, delivery, span }) => {
+                    waiting.push(async move { (run, delivery.await, span) });
+                }
                 None => open = false,
             },
-            Some((run, result)) = waiting.next(), if !waiting.is_empty() => {
+            Some((run, result, span)) = waiting.next(), if !waiting.is_empty() => {
                 let fatal = matches!(result, Err(Error::Fatal { .. }));
                 if let Err(error) = &result {
                     error!(%error, "the queue did not take a run of lines; it is sent again");
+                    span.record("otel.status_code", "error");
                 }
+                drop(span);
                 let _tailer_ended = reports.send((Report { run, acked: result.is_ok() }, fatal));
                 let _tailer_ended = wake.send(Wake::Acked);
             }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use logboom_client::{Context, Origin, SourceId};
+use tracing::Span;
 
 /// What is the same for all records of a source.
 #[derive(Debug, Clone)]
@@ -59,7 +60,8 @@ pub(crate) struct Report {
 pub(crate) trait Sink {
     /// Takes over a run of records of one source, perhaps after waiting for room. Records of one
     /// partition arrive in the order of these calls, unless a report says that a run failed.
-    fn send(&mut self, run: u64, home: &Home, records: &[Outgoing<'_>]);
+    /// `batch` is the run's span, if it is traced.
+    fn send(&mut self, run: u64, home: &Home, records: &[Outgoing<'_>], batch: &Span);
 
     /// What became known since the last call; each run is reported once.
     fn reports(&mut self) -> Vec<Report>;

@@ -25,6 +25,7 @@ use crate::identity::{Guard, Head};
 use crate::sink::{Home, Sink};
 use crate::source::Source;
 use crate::trail::Trail;
+use crate::way::Pace;
 use crate::{limits, metrics};
 
 /// Reads files into a sink.
@@ -78,6 +79,7 @@ pub(crate) struct Tailer<S> {
     pub(crate) errors: VecDeque<String>,
     pub(crate) lines_total: u64,
     pub(crate) bytes_total: u64,
+    pub(crate) traced: Pace,
 }
 
 impl<S: Sink> Tailer<S> {
@@ -94,6 +96,7 @@ impl<S: Sink> Tailer<S> {
         let mut tailer = Tailer {
             patterns: Patterns::new(&config.tails)?,
             host: config.host.clone(),
+            traced: Pace::new(config.trace_every),
             config,
             partitions,
             checkpoints,
