@@ -4,6 +4,8 @@
 //! speak to each other over the same sockets, so that what is tested in one process
 //! holds in several.
 
+#[cfg(feature = "server")]
+mod indexes;
 mod receivers;
 #[cfg(feature = "server")]
 mod server;

@@ -4,6 +4,7 @@
 //! default, no text where a type says more, and no relative path. Nothing past this
 //! module reads the environment or the file.
 
+mod indexes;
 mod raw;
 mod receive;
 
@@ -21,6 +22,9 @@ pub(crate) use logboom_alerting::ReceiverConfig;
 #[cfg(not(feature = "server"))]
 pub(crate) type ReceiverConfig = serde_json::Value;
 
+#[cfg(feature = "server")]
+pub(crate) use indexes::IndexConfig;
+pub(crate) use indexes::{IndexesConfig, Lines};
 pub(crate) use receive::{Listen, ReceiveConfig};
 
 const DEFAULT_DATA: &str = "logboom-data";
@@ -55,6 +59,7 @@ pub(crate) struct Config {
     pub(crate) queue: QueueConfig,
     pub(crate) agent: AgentConfig,
     pub(crate) receive: ReceiveConfig,
+    pub(crate) indexes: IndexesConfig,
     pub(crate) indexer: IndexerConfig,
     pub(crate) alerting: AlertingConfig,
     pub(crate) ui: UiConfig,
@@ -116,18 +121,13 @@ pub(crate) enum ReadFrom {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct IndexerConfig {
     pub(crate) listen: SocketAddr,
-    pub(crate) topics: Vec<String>,
-    pub(crate) agent_topics: Vec<String>,
-    pub(crate) hot_bytes_max: u64,
-    pub(crate) hot_age_max: Duration,
     pub(crate) refresh: Duration,
-    pub(crate) retention: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct AlertingConfig {
-    pub(crate) topics: Vec<String>,
-    pub(crate) agent_topics: Vec<String>,
+    /// Those of the index `logs`, unless others are named.
+    pub(crate) lines: Lines,
     pub(crate) rules: Vec<PathBuf>,
     pub(crate) receivers: Vec<ReceiverConfig>,
 }
@@ -174,7 +174,7 @@ struct Named {
 }
 
 fn resolve(
-    raw: raw::RawConfig,
+    mut raw: raw::RawConfig,
     environment: &BTreeMap<&str, (&str, String)>,
     overrides: Overrides,
     relative_to: &Path,
@@ -227,7 +227,7 @@ fn resolve(
     let queue_listen = address(&text("queue.listen", raw.queue.listen, "127.0.0.1:9092"))?;
     let indexer_listen = address(&text(
         "indexer.listen",
-        raw.indexer.listen,
+        raw.indexer.listen.take(),
         "127.0.0.1:7481",
     ))?;
     let ui_listen = match overrides.listen {
@@ -279,7 +279,7 @@ fn resolve(
         given("receive.otlp.token", raw.receive.otlp.token),
     )?;
     let topic = raw.agent.topic.unwrap_or_else(|| DEFAULT_TOPIC.to_owned());
-    let topics = |given: Option<Vec<String>>| given.unwrap_or_else(|| vec![topic.clone()]);
+    let indexes = indexes::resolve(raw.indexes, raw.indexer, &topic)?;
     let advertised = raw
         .queue
         .advertised
@@ -312,22 +312,14 @@ fn resolve(
         },
         indexer: IndexerConfig {
             listen: indexer_listen,
-            topics: topics(raw.indexer.topics),
-            agent_topics: topics(raw.indexer.agent_topics),
-            hot_bytes_max: raw.indexer.hot_bytes_max.map_or(64 << 20, |bytes| bytes.0),
-            hot_age_max: raw
-                .indexer
-                .hot_age_max
-                .map_or(Duration::from_secs(30), |period| period.0),
             refresh,
-            retention: raw
-                .indexer
-                .retention
-                .map_or(Duration::from_secs(30 * 24 * 3600), |period| period.0),
         },
         alerting: AlertingConfig {
-            topics: topics(raw.alerting.topics),
-            agent_topics: topics(raw.alerting.agent_topics),
+            lines: indexes
+                .logs
+                .lines
+                .clone()
+                .or(raw.alerting.topics, raw.alerting.agent_topics),
             rules: raw
                 .alerting
                 .rules
@@ -351,6 +343,7 @@ fn resolve(
             },
         },
         receive,
+        indexes,
         agent: AgentConfig {
             topic,
             line_bytes_max: usize::try_from(line_bytes_max).context("`agent.line_bytes_max`")?,

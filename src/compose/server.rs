@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 
 use logboom_disk::DirLock;
 
+use super::indexes;
 use super::receivers::{self, Receivers};
 use super::{Role, Started, client, listen, part_dir, start_agent};
 use crate::config::{Config, connectable};
@@ -179,48 +180,20 @@ fn broker_config(config: &Config) -> anyhow::Result<logboom_broker::Config> {
 }
 
 fn indexer_config(config: &Config) -> anyhow::Result<logboom_indexer::Config> {
-    use logboom_event::Encoding;
-    use logboom_indexer::{IndexConfig, Topic};
-    let indexer = &config.indexer;
-    let mut logs = IndexConfig {
-        hot_bytes_max: indexer.hot_bytes_max,
-        hot_age_max: indexer.hot_age_max,
-        retention: indexer.retention,
-        ..IndexConfig::logs()
-    };
-    // Lines come from the topics that are configured, OTLP from its own.
-    let lines = indexer.topics.iter().map(|name| Topic {
-        from_agents: indexer.agent_topics.contains(name),
-        ..Topic::encoded(name, Encoding::Line)
-    });
-    let otlp = logs.topics.into_iter();
-    let otlp = otlp.filter(|topic| topic.encoding != Encoding::Line);
-    logs.topics = lines.chain(otlp).collect();
     Ok(logboom_indexer::Config {
-        indexes: vec![logs, IndexConfig::spans(), IndexConfig::rejected()],
+        indexes: indexes::searched(&config.indexes),
         partitions: config.queue.partitions,
-        refresh: indexer.refresh,
+        refresh: config.indexer.refresh,
         ..logboom_indexer::Config::new(part_dir(config, "indexer")?, client(config, "indexer"))
     })
 }
 
 fn alerting_config(config: &Config) -> anyhow::Result<logboom_alerting::Config> {
-    use logboom_alerting::{IndexConfig, Topic};
-    use logboom_event::Encoding;
     let alerting = &config.alerting;
-    let mut logs = IndexConfig::logs();
-    // As in the indexer: lines come from the topics that are configured, OTLP from its own.
-    let lines = alerting.topics.iter().map(|name| Topic {
-        from_agents: alerting.agent_topics.contains(name),
-        ..Topic::encoded(name, Encoding::Line)
-    });
-    let otlp = logs.topics.into_iter();
-    let otlp = otlp.filter(|topic| topic.encoding != Encoding::Line);
-    logs.topics = lines.chain(otlp).collect();
     Ok(logboom_alerting::Config {
         data_dir: part_dir(config, "alerting")?,
         queue: client(config, "alerting"),
-        indexes: vec![logs, IndexConfig::spans()],
+        indexes: indexes::alerted(&config.indexes, &alerting.lines),
         partitions: config.queue.partitions,
         rules: alerting.rules.clone(),
         receivers: alerting.receivers.clone(),

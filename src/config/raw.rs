@@ -18,6 +18,7 @@ pub(super) struct RawConfig {
     pub(super) queue: RawQueue,
     pub(super) agent: RawAgent,
     pub(super) receive: RawReceive,
+    pub(super) indexes: RawIndexes,
     pub(super) indexer: RawIndexer,
     pub(super) alerting: RawAlerting,
     pub(super) ui: RawUi,
@@ -77,6 +78,28 @@ pub(super) struct RawOtlp {
     pub(super) token: Option<String>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawIndexes {
+    pub(super) logs: RawIndex,
+    pub(super) spans: RawIndex,
+    #[serde(rename = "_rejected")]
+    pub(super) rejected: RawIndex,
+}
+
+/// Keys that an index has no use for are refused by [`super::indexes`], which knows what to say.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawIndex {
+    pub(super) topics: Option<Vec<String>>,
+    pub(super) agent_topics: Option<Vec<String>>,
+    pub(super) otlp_topics: Option<Vec<String>>,
+    pub(super) hot_bytes_max: Option<Bytes>,
+    pub(super) hot_age_max: Option<Period>,
+    pub(super) retention: Option<Period>,
+}
+
+/// All but `listen` and `refresh` are old names of `indexes.logs.…`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawIndexer {
