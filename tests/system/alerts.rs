@@ -1,6 +1,8 @@
 //! Alerts on a real log: every episode announced and resolved once, across a kill -9
 //! between the firing and its delivery.
 
+mod spans;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
@@ -30,6 +32,23 @@ struct Receiver {
     refused: Arc<Mutex<Vec<String>>>,
     /// By webhook-id, so that a delivery that is tried again counts once.
     accepted: Arc<Mutex<BTreeMap<String, Value>>>,
+}
+
+impl Receiver {
+    fn bodies(&self) -> Vec<Value> {
+        self.accepted.lock().unwrap().values().cloned().collect()
+    }
+}
+
+/// Its address, and the task to end.
+async fn serve(receiver: &Receiver) -> (String, tokio::task::JoinHandle<std::io::Result<()>>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/hook", listener.local_addr().unwrap());
+    let app = Router::new()
+        .route("/hook", post(receive))
+        .with_state(receiver.clone());
+    let server = tokio::spawn(async move { axum::serve(listener, app).await });
+    (address, server)
 }
 
 async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: String) -> StatusCode {
@@ -64,13 +83,7 @@ async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Str
 #[tokio::test(flavor = "multi_thread")]
 async fn loghub_alerts_fire_and_resolve_once_across_kill_9() {
     let receiver = Receiver::default();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let hook = format!("http://{}/hook", listener.local_addr().unwrap());
-    let app = Router::new()
-        .route("/hook", post(receive))
-        .with_state(receiver.clone());
-    let server = tokio::spawn(async move { axum::serve(listener, app).await });
-
+    let (hook, server) = serve(&receiver).await;
     let directory = tempfile::tempdir().unwrap();
     write_config(directory.path(), &hook);
     let log = directory.path().join("logs/linux.log");
