@@ -283,6 +283,29 @@ describe("services", () => {
   });
 });
 
+describe("every page of traces", () => {
+  const pages = (): Record<string, string> => {
+    const failed = shop.spans.find((span) => span.events.length > 0)!;
+    return {
+      traces: "/traces",
+      trace: `/traces/${shop.slow[0]!.traceId}?path=critical`,
+      "trace-span": `/traces/${failed.traceId}?span=${failed.spanId}`,
+      "trace-logs": `/traces/${shop.slow[0]!.traceId}?tab=logs`,
+      "trace-large": `/traces/${large[0]!.traceId}`,
+      services: "/services",
+      service: "/services?service=checkout",
+      map: "/services?tab=map",
+      "alerts-spans": "/alerts",
+      "live-spans": "/live?q=index:spans",
+    };
+  };
+  const NAMES = ["traces", "trace", "trace-span", "trace-logs", "trace-large", "services", "service", "map", "alerts-spans", "live-spans"];
+  it.each(NAMES.flatMap((name) => THEMES.map((theme) => [name, theme] as const)))("%s is accessible and legible in %s", async (name, theme) => {
+    await open(pages()[name]!);
+    await accessible(page, name, theme);
+  });
+});
+
 describe("spans elsewhere", () => {
   it("leads from an alert of a quantile to the span that it quotes, and to the traces above its limit", async () => {
     const root = shop.slow[0]!;
@@ -337,28 +360,5 @@ describe("spans elsewhere", () => {
     await details.getByText("are left out").waitFor({ state: "detached" });
     await details.getByRole("tab", { name: "JSON" }).click();
     expect(JSON.parse((await details.getByLabel("JSON").locator("visible=true").last().textContent())!).events).toHaveLength(500);
-  });
-});
-
-describe("every page of traces", () => {
-  const pages = (): Record<string, string> => {
-    const failed = shop.spans.find((span) => span.events.length > 0)!;
-    return {
-      traces: "/traces",
-      trace: `/traces/${shop.slow[0]!.traceId}?path=critical`,
-      "trace-span": `/traces/${failed.traceId}?span=${failed.spanId}`,
-      "trace-logs": `/traces/${shop.slow[0]!.traceId}?tab=logs`,
-      "trace-large": `/traces/${large[0]!.traceId}`,
-      services: "/services",
-      service: "/services?service=checkout",
-      map: "/services?tab=map",
-      "alerts-spans": "/alerts",
-      "live-spans": "/live?q=index:spans",
-    };
-  };
-  const NAMES = ["traces", "trace", "trace-span", "trace-logs", "trace-large", "services", "service", "map", "alerts-spans", "live-spans"];
-  it.each(NAMES.flatMap((name) => THEMES.map((theme) => [name, theme] as const)))("%s is accessible and legible in %s", async (name, theme) => {
-    await open(pages()[name]!);
-    await accessible(page, name, theme);
   });
 });
