@@ -1,6 +1,7 @@
 /** Debian's Chromium, and what every page has to be: silent in the console, accessible, legible in both themes. */
 import { AxeBuilder } from "@axe-core/playwright";
 import { existsSync, mkdirSync, mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type BrowserContext, chromium, type Page } from "playwright-core";
@@ -12,14 +13,27 @@ const SCREENSHOTS = process.env.LOGBOOM_SCREENSHOTS ?? resolve("../../target/scr
 export const THEMES = ["light", "dark"] as const;
 export type Theme = (typeof THEMES)[number];
 
+const profiles = new Map<BrowserContext, string>();
+
 export async function launch(): Promise<BrowserContext> {
   if (!existsSync(CHROMIUM)) throw new Error(`there is no Chromium at ${CHROMIUM}; install the package chromium, or set CHROMIUM`);
   mkdirSync(SCREENSHOTS, { recursive: true });
-  return chromium.launchPersistentContext(mkdtempSync(join(tmpdir(), "logboom-chromium-")), {
+  const profile = mkdtempSync(join(tmpdir(), "logboom-chromium-"));
+  const browser = await chromium.launchPersistentContext(profile, {
     executablePath: CHROMIUM,
     viewport: { width: 1440, height: 900 },
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
+  profiles.set(browser, profile);
+  return browser;
+}
+
+/** Ends a browser, if it came to be, and what it has written. */
+export async function quit(browser: BrowserContext | undefined): Promise<void> {
+  if (!browser) return;
+  await browser.close();
+  // The last of its processes may still write there.
+  await rm(profiles.get(browser)!, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
 }
 
 /** A page whose console is listened to. */

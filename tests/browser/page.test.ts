@@ -2,7 +2,7 @@
 import { type BrowserContext, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 
-import { accessible, launch, screenshot, Tab, THEMES } from "./chromium.js";
+import { accessible, launch, quit, screenshot, Tab, THEMES } from "./chromium.js";
 import { Logboom } from "./logboom.js";
 
 const PAGES = ["search", "live", "alerts", "pipeline"] as const;
@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await browser?.close();
+  await quit(browser);
   expect(await server?.stop(), "logboom stops cleanly").toBe(0);
 });
 
