@@ -115,7 +115,11 @@ pub(crate) fn otlp_protobuf(data: &[u8], signal: Signal) {
     let first = Event::parse(&record);
     let all = Event::all(record.clone());
     assert_eq!(all.len(), all.size_hint().0);
-    let Ok(request) = Request::from_protobuf(signal, record.value.clone()) else {
+    let request = match data.first() {
+        Some(b'{') => Request::from_json(signal, data),
+        _ => Request::from_protobuf(signal, record.value.clone()),
+    };
+    let Ok(request) = request else {
         assert!(first.parse_failed && first.raw == data);
         assert_eq!(all.collect::<Vec<_>>(), [(record, first)]);
         return;
@@ -126,7 +130,7 @@ pub(crate) fn otlp_protobuf(data: &[u8], signal: Signal) {
     );
     for ((alone, event), item) in all.zip(request.items()) {
         // Shared parts are cut only where repeating them is too much.
-        if data.len() * request.len() <= limits::OTLP_SHARED_BYTES_MAX {
+        if request.body().len() * request.len() <= limits::OTLP_SHARED_BYTES_MAX {
             assert_eq!(alone.value, item.alone());
         }
         assert_eq!(item.alone_len(), item.alone().len());
@@ -164,6 +168,7 @@ pub(crate) fn otlp_json(data: &[u8], signal: Signal) {
         assert!(request.body().len() <= 10 * data.len());
         otlp_protobuf(request.body(), signal);
     }
+    otlp_protobuf(data, signal);
 }
 
 /// An event's attributes within what the crate promises.

@@ -34,7 +34,7 @@ struct Level {
 impl Events {
     pub(crate) fn new(record: Record) -> Events {
         let request = Signal::of(record.encoding)
-            .and_then(|signal| Request::from_protobuf(signal, record.value.clone()).ok());
+            .and_then(|signal| Request::from_value(signal, record.value.clone()).ok());
         Events {
             record,
             len: request.as_ref().map_or(1, Request::len),
@@ -103,9 +103,9 @@ impl Level {
 
 /// The event of a request's first item, without making a record of it.
 pub(crate) fn first(record: &Record, signal: Signal) -> Option<Event> {
-    let request = Request::from_protobuf(signal, record.value.clone()).ok()?;
+    let request = Request::from_value(signal, record.value.clone()).ok()?;
     let item = request.item(0)?;
     let level = Level::of(item, request.len());
-    let own = record.value.slice_ref(item.bytes());
+    let own = request.body().slice_ref(item.bytes());
     Some(level.shared.event(signal, record, &own))
 }

@@ -30,9 +30,9 @@ pub enum Encoding {
     /// One raw line, of whatever format.
     #[default]
     Line,
-    /// An OTLP `ExportLogsServiceRequest` in protobuf.
+    /// An OTLP `ExportLogsServiceRequest` in protobuf, or in JSON.
     OtlpLogs,
-    /// An OTLP `ExportTraceServiceRequest` in protobuf.
+    /// An OTLP `ExportTraceServiceRequest` in protobuf, or in JSON.
     OtlpSpans,
 }
 

@@ -610,3 +610,35 @@ fn what_is_not_utf8_costs_a_character_and_not_the_batch() {
     );
     assert_eq!(all[0].attributes["k\u{fffd}"], "v\u{fffd}");
 }
+
+#[test]
+fn a_record_in_json_gives_the_events_of_the_same_request_in_protobuf() {
+    let ids = json!({"traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174"});
+    let item = |name: &str| {
+        let mut item = ids.clone();
+        item["attributes"] = json!([text("n", name)]);
+        item
+    };
+    for (signal, body) in [
+        (Signal::Spans, spans_of(json!([item("a"), item("b")]))),
+        (Signal::Logs, logs_of(json!([item("a"), item("b")]))),
+    ] {
+        let json = record(signal.encoding(), serde_json::to_vec(&body).unwrap().into());
+        let of_json: Vec<_> = Event::all(json.clone()).collect();
+        let protobuf = record(signal.encoding(), request(signal, &body).body().clone());
+        assert_eq!(of_json, Event::all(protobuf).collect::<Vec<_>>());
+        assert_eq!(of_json.len(), 2);
+        assert_eq!(of_json[1].1.attributes["n"], "b");
+        assert_eq!(Event::parse(&json), of_json[0].1);
+        for (alone, event) in of_json {
+            assert_eq!(Event::parse(&alone), event);
+        }
+    }
+    // What only looks like JSON is kept as what it is.
+    for torn in ["{", "{\"resourceSpans\": [", "{}}"] {
+        let torn = record(Encoding::OtlpSpans, Bytes::from_static(torn.as_bytes()));
+        let events: Vec<_> = Event::all(torn.clone()).map(|(_, event)| event).collect();
+        assert_eq!(events.len(), 1);
+        assert!(events[0].parse_failed && events[0].raw == torn.value);
+    }
+}

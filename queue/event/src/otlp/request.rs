@@ -90,6 +90,15 @@ impl Request {
         Request::from_protobuf(signal, protobuf.into())
     }
 
+    /// Reads what a record holds: protobuf, or JSON where others write that. They cannot be taken for each other: in
+    /// protobuf `{` would be the tag of a group, and no request has one.
+    pub(crate) fn from_value(signal: Signal, value: Bytes) -> Result<Request, OtlpError> {
+        match value.first() {
+            Some(b'{') => Request::from_json(signal, &value),
+            _ => Request::from_protobuf(signal, value),
+        }
+    }
+
     pub fn signal(&self) -> Signal {
         self.signal
     }
