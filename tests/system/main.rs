@@ -9,6 +9,7 @@ mod alerts;
 mod bad_input;
 mod exactly_once;
 mod hostile_files;
+mod kafka_exporter;
 mod otlp;
 mod process;
 mod roles;
