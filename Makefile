@@ -11,9 +11,9 @@ run:
 test:
 	deploy/prepare test && deploy/test
 
-## Latency and throughput beside what the machine can do; needs about ten minutes.
+## Latency and throughput beside what the machine can do, about ten minutes; one part: make bench PARTS=spans
 bench:
-	deploy/prepare run && cargo bench --bench pipeline
+	deploy/prepare run && cargo bench --bench pipeline -- $(PARTS)
 
 ## Exactly once across kill -9, seed after seed: make crash-loop SEEDS=200
 crash-loop:

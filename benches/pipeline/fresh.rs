@@ -60,7 +60,7 @@ pub(crate) async fn print(directory: &Path, lines: usize) {
         let (appended, log) = (Arc::clone(&appended), log.clone());
         move || append(&log, lines, &appended)
     });
-    let found = poll(up.url(), lines, &appended).await;
+    let found = poll(up.url(), "*", lines, LINES_PER_SECOND, &appended).await;
     writer.join().unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
 
@@ -106,37 +106,44 @@ fn append(log: &Path, lines: usize, appended: &Mutex<Vec<Instant>>) {
     }
 }
 
-/// Asks for the newest lines over and over; a line's age is taken when the answer is here.
-async fn poll(url: &str, lines: usize, appended: &Mutex<Vec<Instant>>) -> Vec<Duration> {
+/// Asks for the newest events over and over; an event's age is taken when the answer is here.
+/// `begun` has when each was on its way, by the attribute `number`.
+pub(crate) async fn poll(
+    url: &str,
+    query: &str,
+    events: usize,
+    per_second: usize,
+    begun: &Mutex<Vec<Instant>>,
+) -> Vec<Duration> {
     let mut ages: HashMap<usize, Duration> = HashMap::new();
-    let deadline = Instant::now() + Duration::from_secs(60 + (lines / LINES_PER_SECOND) as u64);
-    while ages.len() < lines && Instant::now() < deadline {
+    let deadline = Instant::now() + Duration::from_secs(60 + (events / per_second) as u64);
+    while ages.len() < events && Instant::now() < deadline {
         let answer = process::get(
             url,
             "search",
-            &[("q", "*"), ("limit", "1000"), ("from", "10s")],
+            &[("q", query), ("limit", "1000"), ("from", "10s")],
         )
         .await
         .unwrap_or_default();
         let now = Instant::now();
         let numbers = answer["hits"].as_array().into_iter().flatten();
         let numbers: Vec<usize> = numbers.filter_map(number_of).collect();
-        note_ages(&numbers, now, &appended.lock().unwrap(), &mut ages);
+        note_ages(&numbers, now, &begun.lock().unwrap(), &mut ages);
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    println!("{:34} {} of {lines}", "  lines seen", ages.len());
+    println!("{:34} {} of {events}", "  seen", ages.len());
     ages.into_values().collect()
 }
 
 fn note_ages(
     numbers: &[usize],
     now: Instant,
-    appended: &[Instant],
+    begun: &[Instant],
     ages: &mut HashMap<usize, Duration>,
 ) {
     for number in numbers {
         ages.entry(*number)
-            .or_insert_with(|| now.duration_since(appended[*number]));
+            .or_insert_with(|| now.duration_since(begun[*number]));
     }
 }
 
@@ -162,7 +169,7 @@ fn note_arrivals(body: &str, arrivals: &Mutex<HashMap<usize, Instant>>) {
     }
 }
 
-fn quantiles(what: &str, mut ages: Vec<Duration>) {
+pub(crate) fn quantiles(what: &str, mut ages: Vec<Duration>) {
     ages.sort();
     let at = |quantile: f64| {
         ages.get((ages.len() as f64 * quantile) as usize)

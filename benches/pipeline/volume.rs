@@ -77,11 +77,7 @@ pub(crate) async fn print(directory: &Path, input: &Input) {
     let part = |name: &str| {
         let config = directory.join("volume.yaml");
         let mut command = process::command(&[name, "--config", config.to_str().unwrap()]);
-        for port in [
-            "LOGBOOM_LISTEN",
-            "LOGBOOM_QUEUE_LISTEN",
-            "LOGBOOM_INDEXER_LISTEN",
-        ] {
+        for port in process::PORTS {
             command.env_remove(port);
         }
         Process::start(command, &directory.join(format!("{name}.log")))

@@ -19,16 +19,20 @@ pub(crate) struct Process {
     log: PathBuf,
 }
 
+/// Variables that say where a process listens.
+pub(crate) const PORTS: [&str; 5] = [
+    "LOGBOOM_LISTEN",
+    "LOGBOOM_QUEUE_LISTEN",
+    "LOGBOOM_INDEXER_LISTEN",
+    "LOGBOOM_OTLP_GRPC",
+    "LOGBOOM_OTLP_HTTP",
+];
+
+/// All of its ports are free ones.
 pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_logboom"));
     command.args(args).env_remove("LOGBOOM_LOG");
-    for port in [
-        "LOGBOOM_LISTEN",
-        "LOGBOOM_QUEUE_LISTEN",
-        "LOGBOOM_INDEXER_LISTEN",
-        "LOGBOOM_OTLP_GRPC",
-        "LOGBOOM_OTLP_HTTP",
-    ] {
+    for port in PORTS {
         command.env(port, "127.0.0.1:0");
     }
     command
