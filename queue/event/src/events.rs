@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::{
     event::Event,
     limits::{OTLP_SHARED_BYTES_MAX, OTLP_SHARED_BYTES_MIN},
-    otlp::{Item, Request, Shared, Signal, alone, cut},
+    otlp::{Item, Request, Resource, Scope, Signal, alone, cut_resource, cut_scope},
     record::Record,
 };
 
@@ -17,18 +17,19 @@ pub struct Events {
     /// `None` for a line, and for bytes that are no request.
     request: Option<Request>,
     /// What the last item shared with its neighbours.
-    level: Option<Level>,
+    resource: Option<Level<Resource>>,
+    scope: Option<Level<Scope>>,
     next: usize,
     len: usize,
 }
 
-/// A scope with its resource: encoded as its items repeat it, and read.
+/// A resource or scope: encoded as its items repeat it, and read. Each is made once, however its items are spread:
+/// a request may have as many scopes as items, all below one large resource.
 #[derive(Debug)]
-struct Level {
-    scope_index: usize,
-    resource: Vec<u8>,
-    scope: Vec<u8>,
-    shared: Shared,
+struct Level<T> {
+    index: usize,
+    bytes: Vec<u8>,
+    read: T,
 }
 
 impl Events {
@@ -39,7 +40,8 @@ impl Events {
             record,
             len: request.as_ref().map_or(1, Request::len),
             request,
-            level: None,
+            resource: None,
+            scope: None,
             next: 0,
         }
     }
@@ -63,19 +65,26 @@ impl Iterator for Events {
             return Some((record, event));
         };
         let item = request.item(index)?;
-        let level = match self.level.take() {
-            Some(level) if level.scope_index == item.scope_index() => level,
-            _ => Level::of(item, self.len),
+        let resource = match self.resource.take() {
+            Some(last) if last.index == item.resource_index() => last,
+            _ => Level::resource(item, self.len),
         };
-        let value = Bytes::from(alone(&level.resource, &level.scope, item.bytes()));
+        let scope = match self.scope.take() {
+            Some(last) if last.index == item.scope_index() => last,
+            _ => Level::scope(item, self.len, &resource),
+        };
+        let value = Bytes::from(alone(&resource.bytes, &scope.bytes, item.bytes()));
         // The item is what a request of one ends with.
         let own = value.slice(value.len() - item.bytes().len()..);
         let record = Record {
             value,
             ..self.record.clone()
         };
-        let event = level.shared.event(item.signal(), &record, &own);
-        self.level = Some(level);
+        let event = scope
+            .read
+            .event(item.signal(), &resource.read, &record, &own);
+        self.resource = Some(resource);
+        self.scope = Some(scope);
         Some((record, event))
     }
 
@@ -87,25 +96,42 @@ impl Iterator for Events {
 
 impl ExactSizeIterator for Events {}
 
-impl Level {
+impl Level<Resource> {
     /// Of an item that has `items - 1` neighbours in its request.
-    fn of(item: Item<'_>, items: usize) -> Level {
-        let bytes_max = (OTLP_SHARED_BYTES_MAX / items.max(1)).max(OTLP_SHARED_BYTES_MIN);
-        let (resource, scope) = cut(item.resource(), item.scope(), bytes_max);
+    fn resource(item: Item<'_>, items: usize) -> Level<Resource> {
+        let bytes = cut_resource(item.resource(), shared_bytes_max(items));
         Level {
-            scope_index: item.scope_index(),
-            shared: Shared::read(&resource, &scope),
-            resource,
-            scope,
+            index: item.resource_index(),
+            read: Resource::read(&bytes),
+            bytes,
         }
     }
+}
+
+impl Level<Scope> {
+    /// Takes what the item's resource leaves.
+    fn scope(item: Item<'_>, items: usize, resource: &Level<Resource>) -> Level<Scope> {
+        let left = shared_bytes_max(items).saturating_sub(resource.bytes.len());
+        let bytes = cut_scope(item.scope(), left);
+        Level {
+            index: item.scope_index(),
+            read: Scope::read(&bytes, &resource.read),
+            bytes,
+        }
+    }
+}
+
+/// Bytes of resource and scope that each of so many items may repeat.
+fn shared_bytes_max(items: usize) -> usize {
+    (OTLP_SHARED_BYTES_MAX / items.max(1)).max(OTLP_SHARED_BYTES_MIN)
 }
 
 /// The event of a request's first item, without making a record of it.
 pub(crate) fn first(record: &Record, signal: Signal) -> Option<Event> {
     let request = Request::from_value(signal, record.value.clone()).ok()?;
     let item = request.item(0)?;
-    let level = Level::of(item, request.len());
+    let resource = Level::resource(item, request.len());
+    let scope = Level::scope(item, request.len(), &resource);
     let own = request.body().slice_ref(item.bytes());
-    Some(level.shared.event(signal, record, &own))
+    Some(scope.read.event(signal, &resource.read, record, &own))
 }

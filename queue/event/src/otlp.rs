@@ -24,9 +24,9 @@ pub use pack::{Packed, pack};
 pub use request::{Item, Request};
 pub use wire::WireError;
 
-pub(crate) use item::Shared;
+pub(crate) use item::{Resource, Scope};
 pub(crate) use request::alone;
-pub(crate) use share::cut;
+pub(crate) use share::{cut_resource, cut_scope};
 
 use crate::{
     limits::{OTLP_ITEMS_MAX, OTLP_REQUEST_BYTES_MAX},

@@ -235,4 +235,14 @@ fn hostile_requests_cost_little_more_than_their_bytes() {
         otlp::pack(spans(&value).unwrap().items(), 3 * MIB)
     });
     assert_eq!(packed.len(), 1);
+
+    // A large resource above many scopes, of one span each: read again for each scope it would be 1.3 GB.
+    let resource = field(1, &[0x0a, 0].repeat(32 << 10));
+    let scope = field(2, &field(2, &field(5, b"name")));
+    let value = Bytes::from(field(1, &[resource, scope.repeat(20_000)].concat()));
+    let record_of_scopes = record(value);
+    let count = fair("many scopes below a large resource", 16 * MIB, || {
+        Event::all(record_of_scopes).count()
+    });
+    assert_eq!(count, 20_000);
 }

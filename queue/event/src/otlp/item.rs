@@ -23,13 +23,20 @@ use crate::{
     span::{Span, SpanEvent, SpanKind, SpanLink, SpanStatus},
 };
 
-/// What the items below one scope have in common, read once for all of them.
+/// What the items below one resource have in common, read once for all of them.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct Resource {
     service: Option<String>,
     host: Option<String>,
-    resource: Map<String, Value>,
-    scope: Map<String, Value>,
+    attributes: Map<String, Value>,
+    /// Entries that are left for the attributes of a scope.
+    entries_left: usize,
+}
+
+/// The same of a scope, which is always of one resource.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    fields: Map<String, Value>,
     /// Entries of an event's attributes that are not taken by resource and scope.
     entries_left: usize,
 }
@@ -37,63 +44,79 @@ pub(crate) struct Shared {
 /// Attributes that we add by ourselves at the most: resource, scope, and the four of a log record or span.
 const OWN_NAMES_MAX: usize = 6;
 
-impl Shared {
-    /// Reads the shared bytes of a resource and of a scope.
-    pub(crate) fn read(resource: &[u8], scope: &[u8]) -> Shared {
+impl Resource {
+    /// Reads the shared bytes of a resource.
+    pub(crate) fn read(shared: &[u8]) -> Resource {
         let mut bounds = Bounds::new(OTLP_SHARED_ATTRIBUTES_MAX, 1);
-        let mut shared = Shared {
+        let mut resource = Resource {
             service: None,
             host: None,
-            resource: Map::new(),
-            scope: Map::new(),
+            attributes: Map::new(),
             entries_left: 0,
         };
-        for message in messages(resource) {
+        for message in messages(shared) {
             let text = |name| attributes::text_of(message, 1, name);
-            shared.service = shared.service.or_else(|| text("service.name"));
-            shared.host = shared.host.or_else(|| text("host.name"));
+            resource.service = resource.service.or_else(|| text("service.name"));
+            resource.host = resource.host.or_else(|| text("host.name"));
             let mut dropped = 0;
             for field in fields(message) {
                 match field {
                     (1, Wire::Bytes(entry)) => {
-                        attributes::add(&mut shared.resource, entry, &mut bounds);
+                        attributes::add(&mut resource.attributes, entry, &mut bounds);
                     }
                     (2, Wire::Varint(count)) => dropped = count as u32,
                     _ => {}
                 }
             }
             note_dropped(
-                &mut shared.resource,
+                &mut resource.attributes,
                 "otel.dropped_attributes_count",
                 dropped,
             );
         }
-        let mut bounds = Bounds::new(bounds.entries_left, 2);
-        for message in messages(scope) {
+        resource.entries_left = bounds.entries_left;
+        resource
+    }
+}
+
+impl Scope {
+    /// Reads the shared bytes of a scope of `resource`.
+    pub(crate) fn read(shared: &[u8], resource: &Resource) -> Scope {
+        let mut bounds = Bounds::new(resource.entries_left, 2);
+        let mut read = Map::new();
+        for message in messages(shared) {
             let mut own = Map::new();
             for field in fields(message) {
                 match field {
-                    (1, Wire::Bytes(name)) => note_text(&mut shared.scope, "name", name),
-                    (2, Wire::Bytes(version)) => note_text(&mut shared.scope, "version", version),
+                    (1, Wire::Bytes(name)) => note_text(&mut read, "name", name),
+                    (2, Wire::Bytes(version)) => note_text(&mut read, "version", version),
                     (3, Wire::Bytes(entry)) => attributes::add(&mut own, entry, &mut bounds),
                     _ => {}
                 }
             }
             if !own.is_empty() {
-                shared.scope.insert("attributes".to_owned(), own.into());
+                read.insert("attributes".to_owned(), own.into());
             }
         }
         let taken = OTLP_SHARED_ATTRIBUTES_MAX - bounds.entries_left;
-        // The scope's name, version and attributes, and the resource's dropped count, are entries as well.
-        shared.entries_left = ATTRIBUTES_MAX - taken - OWN_NAMES_MAX - 4;
-        shared
+        Scope {
+            fields: read,
+            // The scope's name, version and attributes, and the resource's dropped count, are entries as well.
+            entries_left: ATTRIBUTES_MAX - taken - OWN_NAMES_MAX - 4,
+        }
     }
 
     /// The event of an item. `item` is a part of the record's value, whose memory the event shares.
-    pub(crate) fn event(&self, signal: Signal, record: &Record, item: &Bytes) -> Event {
+    pub(crate) fn event(
+        &self,
+        signal: Signal,
+        resource: &Resource,
+        record: &Record,
+        item: &Bytes,
+    ) -> Event {
         let mut event = Event {
-            service: self.service.clone(),
-            host: self.host.clone(),
+            service: resource.service.clone(),
+            host: resource.host.clone(),
             parse_failed: false,
             ..Event::bare(record)
         };
@@ -107,7 +130,7 @@ impl Shared {
             Signal::Logs => log(&mut event, item, &mut bounds),
             Signal::Spans => span(&mut event, item, &mut bounds),
         }
-        for (name, object) in [("resource", &self.resource), ("scope", &self.scope)] {
+        for (name, object) in [("resource", &resource.attributes), ("scope", &self.fields)] {
             if !object.is_empty() {
                 join(&mut event.attributes, name, Value::Object(object.clone()));
             }
@@ -341,7 +364,7 @@ fn non_empty(text: &[u8]) -> Option<String> {
 }
 
 /// The messages in the fields 1 of a level: its resource or scope.
-fn messages(shared: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn messages(shared: &[u8]) -> impl Iterator<Item = &[u8]> {
     fields(shared).filter_map(|field| match field {
         (1, Wire::Bytes(message)) => Some(message),
         _ => None,

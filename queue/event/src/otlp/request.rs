@@ -201,7 +201,8 @@ impl<'a> Item<'a> {
         self.place.scope as usize
     }
 
-    pub(super) fn resource_index(&self) -> usize {
+    /// Which resource of its request the item is of; all items of a scope share one.
+    pub(crate) fn resource_index(&self) -> usize {
         let scope = self.request.scopes.get(self.place.scope as usize);
         scope.map_or(0, |scope| scope.resource)
     }

@@ -5,7 +5,8 @@
 
 use super::{
     attributes::key_and_value,
-    wire::{Fields, VARINT, Wire, nested_len, put_bytes, put_message, put_tag, put_varint},
+    item::messages,
+    wire::{Fields, VARINT, Wire, put_message, put_tag, put_varint},
 };
 
 /// Which fields of a resource or scope hold its attributes and the count of those that were dropped.
@@ -24,66 +25,65 @@ const SCOPE: Layout = Layout {
     dropped: 4,
 };
 
-/// The shared bytes of a resource and a scope, together at most `bytes_max` and a few for their counts.
-pub(crate) fn cut(resource: &[u8], scope: &[u8], bytes_max: usize) -> (Vec<u8>, Vec<u8>) {
-    let resource = cut_level(resource, RESOURCE, bytes_max);
-    let left = bytes_max.saturating_sub(resource.len());
-    (resource, cut_level(scope, SCOPE, left))
+/// The shared bytes of a resource: at most `bytes_max`, and a few for the count of what was dropped.
+pub(crate) fn cut_resource(shared: &[u8], bytes_max: usize) -> Vec<u8> {
+    cut(shared, RESOURCE, bytes_max)
+}
+
+/// The same of a scope.
+pub(crate) fn cut_scope(shared: &[u8], bytes_max: usize) -> Vec<u8> {
+    cut(shared, SCOPE, bytes_max)
 }
 
 /// Cuts the message in field 1; a level's other fields, its schema's address, are kept when they fit.
-fn cut_level(shared: &[u8], layout: Layout, bytes_max: usize) -> Vec<u8> {
+fn cut(shared: &[u8], layout: Layout, bytes_max: usize) -> Vec<u8> {
     if shared.len() <= bytes_max {
         return shared.to_vec();
     }
     let mut left = bytes_max;
     let mut out = Vec::with_capacity(bytes_max);
+    // Of several messages, which protobuf reads as one, one is made: were each kept, empty ones would take more
+    // room than they had.
+    let Ok(()) = put_message(&mut out, 1, |out| {
+        cut_messages(shared, layout, &mut left, out);
+        Ok::<(), std::convert::Infallible>(())
+    });
     let mut fields = Fields::new(shared);
     while let Some(Ok((number, wire, at))) = fields.next_at() {
-        match wire {
-            Wire::Bytes(message) if number == 1 => {
-                let Ok(()) = put_message(&mut out, 1, |out| {
-                    cut_message(message, layout, &mut left, out);
-                    Ok::<(), std::convert::Infallible>(())
-                });
-            }
-            _ if at.len() <= left => {
-                left -= at.len();
-                out.extend_from_slice(shared.get(at).unwrap_or_default());
-            }
-            _ => {}
+        let is_cut = number == 1 && matches!(wire, Wire::Bytes(_));
+        if !is_cut && at.len() <= left {
+            left -= at.len();
+            out.extend_from_slice(shared.get(at).unwrap_or_default());
         }
     }
     out
 }
 
-fn cut_message(message: &[u8], layout: Layout, left: &mut usize, out: &mut Vec<u8>) {
+fn cut_messages(shared: &[u8], layout: Layout, left: &mut usize, out: &mut Vec<u8>) {
     let mut dropped = 0u32;
     for first in [true, false] {
-        let mut fields = Fields::new(message);
-        while let Some(Ok((number, wire, at))) = fields.next_at() {
-            match wire {
-                Wire::Varint(count) if number == layout.dropped => {
-                    if first {
-                        dropped = dropped.saturating_add(count as u32);
-                    }
-                    continue;
-                }
-                Wire::Bytes(entry) if number == layout.attributes => {
-                    if is_name(entry) != first {
+        for message in messages(shared) {
+            let mut fields = Fields::new(message);
+            while let Some(Ok((number, wire, at))) = fields.next_at() {
+                match wire {
+                    Wire::Varint(count) if number == layout.dropped => {
+                        if first {
+                            dropped = dropped.saturating_add(count as u32);
+                        }
                         continue;
                     }
-                    if nested_len(entry.len()) <= *left {
-                        *left -= nested_len(entry.len());
-                        put_bytes(out, number, entry);
-                    } else {
-                        dropped = dropped.saturating_add(1);
+                    Wire::Bytes(entry) if number == layout.attributes => {
+                        if is_name(entry) != first {
+                            continue;
+                        }
+                        if at.len() > *left {
+                            dropped = dropped.saturating_add(1);
+                            continue;
+                        }
                     }
-                    continue;
+                    _ if first || at.len() > *left => continue,
+                    _ => {}
                 }
-                _ => {}
-            }
-            if !first && at.len() <= *left {
                 *left -= at.len();
                 out.extend_from_slice(message.get(at).unwrap_or_default());
             }
@@ -120,7 +120,8 @@ mod tests {
         let body = serde_json::to_vec(&body).unwrap();
         let request = crate::otlp::Request::from_json(Signal::Spans, &body).unwrap();
         let item = request.items().next().unwrap();
-        let (resource, scope) = cut(item.resource(), item.scope(), 1_024);
+        let resource = cut_resource(item.resource(), 1_024);
+        let scope = cut_scope(item.scope(), 1_024 - resource.len());
         assert!(resource.len() + scope.len() <= 1_024 + 20);
         let alone = crate::otlp::request::alone(&resource, &scope, item.bytes());
         let read = json::from_protobuf(Signal::Spans.message(), &alone, 10_000);
@@ -135,7 +136,16 @@ mod tests {
         assert_eq!(read["resource"]["droppedAttributesCount"], 3);
         assert_eq!(read["scopeSpans"][0]["scope"]["name"], "lib");
         assert_eq!(read["scopeSpans"][0]["scope"]["droppedAttributesCount"], 1);
-        let whole = cut(item.resource(), item.scope(), 100_000);
-        assert_eq!(whole, (item.resource().to_vec(), item.scope().to_vec()));
+        assert_eq!(cut_resource(item.resource(), 100_000), item.resource());
+        assert_eq!(cut_scope(item.scope(), 100_000), item.scope());
+    }
+
+    #[test]
+    fn many_empty_messages_do_not_grow_by_being_cut() {
+        let empty = [0x0a, 0].repeat(30_000);
+        for cut in [cut_resource, cut_scope] {
+            let cut = cut(&empty, 1_024);
+            assert!(cut.len() <= 1_024 + 20, "{}", cut.len());
+        }
     }
 }
