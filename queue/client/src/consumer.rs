@@ -114,7 +114,7 @@ impl Consumer {
                 None => break,
                 Some(Ok(message)) => {
                     let record = self.decoder.decode(&message);
-                    bytes += record.value.len() + RECORD_OVERHEAD_BYTES;
+                    bytes += record.bytes() + RECORD_OVERHEAD_BYTES;
                     records.push(record);
                 }
                 Some(Err(error)) => match weigh(&error) {
@@ -172,7 +172,7 @@ fn weigh(error: &KafkaError) -> Result<(), Error> {
     }
 }
 
-/// What a record costs beside its value, so that a million empty lines count for something.
+/// What a record costs beside its bytes, so that a million empty lines count for something.
 const RECORD_OVERHEAD_BYTES: usize = 128;
 
 /// Turns messages into records.

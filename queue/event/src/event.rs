@@ -76,7 +76,8 @@ impl Event {
     /// All events of a record in their order, each with the record that it alone would be.
     ///
     /// [`Event::parse`] of that record gives the event again, so it is what to store. A line is one event; a request
-    /// without items none, and bytes that are no request one that is `parse_failed`.
+    /// without items none, and bytes that are no request one that is `parse_failed`. The record of a request's item
+    /// has no key, headers or origin.
     pub fn all(record: Record) -> Events {
         Events::new(record)
     }

@@ -1,5 +1,7 @@
 //! All events of one record, each as the record that it alone would be.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::{
@@ -76,10 +78,7 @@ impl Iterator for Events {
         let value = Bytes::from(alone(&resource.bytes, &scope.bytes, item.bytes()));
         // The item is what a request of one ends with.
         let own = value.slice(value.len() - item.bytes().len()..);
-        let record = Record {
-            value,
-            ..self.record.clone()
-        };
+        let record = self.alone(value);
         let event = scope
             .read
             .event(item.signal(), &resource.read, &record, &own);
@@ -95,6 +94,24 @@ impl Iterator for Events {
 }
 
 impl ExactSizeIterator for Events {}
+
+impl Events {
+    /// The record of one item. Key, headers and origin are the request's: nothing of an item is read from them, and
+    /// repeated in each they would multiply.
+    fn alone(&self, value: Bytes) -> Record {
+        Record {
+            topic: Arc::clone(&self.record.topic),
+            partition: self.record.partition,
+            offset: self.record.offset,
+            timestamp_ms: self.record.timestamp_ms,
+            encoding: self.record.encoding,
+            key: None,
+            value,
+            origin: None,
+            headers: Vec::new(),
+        }
+    }
+}
 
 impl Level<Resource> {
     /// Of an item that has `items - 1` neighbours in its request.

@@ -24,6 +24,16 @@ pub struct Record {
     pub headers: Vec<(String, Bytes)>,
 }
 
+impl Record {
+    /// Bytes of what its sender chose: value, key and headers. What an agent says of a line's origin is bounded by
+    /// its reader.
+    pub fn bytes(&self) -> usize {
+        let headers = self.headers.iter();
+        let headers: usize = headers.map(|(name, value)| name.len() + value.len()).sum();
+        self.value.len() + self.key.as_ref().map_or(0, Bytes::len) + headers
+    }
+}
+
 /// How a record's value is to be read. The topic's, not the record's own: whoever configures a consumer says it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Encoding {

@@ -245,4 +245,17 @@ fn hostile_requests_cost_little_more_than_their_bytes() {
         Event::all(record_of_scopes).count()
     });
     assert_eq!(count, 20_000);
+
+    // Key and headers of 1 MiB, which 10,000 spans would repeat: 20 GB.
+    let value = request(&[], &[0x12, 0].repeat(10_000));
+    let headed = Record {
+        key: Some(vec![b'k'; MIB].into()),
+        headers: vec![("h".repeat(MIB / 2), vec![b'v'; MIB / 2].into())],
+        ..record(value.clone())
+    };
+    let bytes: usize = fair("large headers", 16 * MIB, || {
+        let alone: Vec<Record> = Event::all(headed).map(|(alone, _)| alone).collect();
+        alone.iter().map(Record::bytes).sum()
+    });
+    assert!(bytes <= 10 * value.len(), "{bytes}");
 }
