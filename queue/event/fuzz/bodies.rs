@@ -150,7 +150,7 @@ pub(crate) fn otlp_protobuf(data: &[u8], signal: Signal) {
         }
     }
     for bytes_max in [0, 64, usize::MAX] {
-        let packed = otlp::pack(request.items(), bytes_max);
+        let packed: Vec<_> = otlp::pack(request.items(), bytes_max).collect();
         let items: usize = packed.iter().map(|packed| packed.items).sum();
         assert_eq!(items, request.len());
         for packed in packed {

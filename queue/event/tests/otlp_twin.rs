@@ -302,9 +302,7 @@ where
         assert_eq!(&Event::parse(&rewritten), event);
     }
     for bytes_max in [0, 100, 1_000] {
-        let packed = otlp::pack(ours.items(), bytes_max);
-        let again = packed
-            .into_iter()
+        let again = otlp::pack(ours.items(), bytes_max)
             .flat_map(|packed| Event::all(record(signal, packed.value)));
         assert!(
             again

@@ -19,25 +19,28 @@ pub struct Packed {
 /// Puts items of one request, in their order, into requests of at most `bytes_max` bytes. Neighbours of the same
 /// resource and scope share these. An item that is larger alone is the only one of a request that is
 /// too large: whoever calls looks at its length.
-pub fn pack<'a>(items: impl IntoIterator<Item = Item<'a>>, bytes_max: usize) -> Vec<Packed> {
-    let mut packed = Vec::new();
-    let mut waiting: Vec<Item<'a>> = Vec::new();
-    let mut size = Size::default();
-    for item in items {
-        let with_item = size.with(waiting.last(), &item);
-        if !waiting.is_empty() && with_item.total() > bytes_max {
-            packed.push(request(&waiting));
-            waiting.clear();
-            size = Size::default().with(None, &item);
-        } else {
+///
+/// Each request is made when it is asked for: shared bytes are repeated, so all of them may be far larger than what
+/// they are made of, and the caller can stop.
+pub fn pack<'a>(
+    items: impl IntoIterator<Item = Item<'a>>,
+    bytes_max: usize,
+) -> impl Iterator<Item = Packed> {
+    let mut items = items.into_iter().peekable();
+    let mut together: Vec<Item<'a>> = Vec::new();
+    std::iter::from_fn(move || {
+        together.clear();
+        let mut size = Size::default();
+        while let Some(item) = items.peek() {
+            let with_item = size.with(together.last(), item);
+            if !together.is_empty() && with_item.total() > bytes_max {
+                break;
+            }
             size = with_item;
+            together.extend(items.next());
         }
-        waiting.push(item);
-    }
-    if !waiting.is_empty() {
-        packed.push(request(&waiting));
-    }
-    packed
+        (!together.is_empty()).then(|| request(&together, size.total()))
+    })
 }
 
 /// Bytes of a request to which items are being added.
@@ -77,8 +80,8 @@ impl Size {
     }
 }
 
-fn request(items: &[Item<'_>]) -> Packed {
-    let mut value = Vec::new();
+fn request(items: &[Item<'_>], bytes: usize) -> Packed {
+    let mut value = Vec::with_capacity(bytes);
     for of_resource in items.chunk_by(|a, b| a.resource_index() == b.resource_index()) {
         message(&mut value, 1, |value| {
             value.extend_from_slice(of_resource[0].resource());
@@ -92,6 +95,7 @@ fn request(items: &[Item<'_>]) -> Packed {
             }
         });
     }
+    debug_assert_eq!(value.len(), bytes, "what is counted is what is made");
     Packed {
         value: value.into(),
         items: items.len(),
