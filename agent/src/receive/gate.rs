@@ -92,8 +92,14 @@ impl Flight {
         Ok(())
     }
 
-    /// Gives back all but `held` bytes.
-    pub(crate) fn shrink_to(&mut self, held: usize) {
+    /// Counts `held` bytes from now on, whatever it was before.
+    pub(crate) fn hold(&mut self, held: usize) -> Result<(), Refusal> {
+        self.grow(held.saturating_sub(self.held))?;
+        self.shrink_to(held);
+        Ok(())
+    }
+
+    fn shrink_to(&mut self, held: usize) {
         let by = self.held.saturating_sub(held);
         self.held -= by;
         self.bytes.fetch_sub(by, Ordering::Relaxed);
@@ -150,7 +156,8 @@ mod tests {
         one.grow(60).unwrap();
         two.grow(40).unwrap();
         assert!(matches!(two.grow(1), Err(Refusal::Busy { max: 100, .. })));
-        one.shrink_to(50);
+        one.hold(50).unwrap();
+        assert!(one.hold(70).is_err());
         two.grow(10).unwrap();
         drop(one);
         assert_eq!(two.held(), 50);

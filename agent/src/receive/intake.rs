@@ -128,13 +128,14 @@ impl<S: Store> Intake<S> {
                 Opened::Points(points) => return Ok((Prepared::Points(points), flight)),
                 Opened::Request(request) => request,
             };
-            // Records beside the body that they are made of, then the records alone.
-            flight.grow(request.body().len())?;
-            let sorted = sort(&request, &topics, turn, &received)?;
+            // What it came as is gone. Records beside the body that they are made of, then the records alone.
+            flight.hold(request.body().len())?;
+            let sorted = sort(&request, &topics, turn, &received, |bytes| {
+                flight.grow(bytes)
+            })?;
             drop(request);
             let values = sorted.parcels.iter().map(|parcel| parcel.value.len());
-            flight.shrink_to(values.sum());
-            flight.grow(sorted.letters.bytes())?;
+            flight.hold(values.sum::<usize>() + sorted.letters.bytes())?;
             Ok((Prepared::Sorted(sorted), flight))
         };
         let joined = tokio::task::spawn_blocking(work).await;

@@ -8,8 +8,9 @@ use std::time::Duration;
 pub const BODY_BYTES_MAX: usize = 16 << 20;
 /// Bytes of a body unpacked. 100,000 items (the most that are taken) of 335 bytes.
 pub const UNPACKED_BYTES_MAX: usize = 32 << 20;
-/// Bytes of all bodies and of what became of them, until the queue has acked them. One request of the
-/// largest size holds its unpacked body and its records at once: 64 MiB.
+/// Bytes of all bodies and of what became of them, until the queue has acked them. One request of the largest size
+/// holds 80 MiB while it is read (packed 16, as JSON 32, in protobuf 32), and 96 MiB while its body and its
+/// records (`SORTED_BYTES_MAX`) are there at once: less would refuse it for ever.
 pub const IN_FLIGHT_BYTES_MAX: usize = 96 << 20;
 /// Requests at once. At 3 ms for one ack of the queue, 128 are 40,000 requests a second.
 pub const REQUESTS_MAX: usize = 128;

@@ -48,11 +48,13 @@ impl Payload {
     pub fn open(
         self,
         unpacked_bytes_max: usize,
-        grow: impl FnMut(usize) -> Result<(), Refusal>,
+        mut grow: impl FnMut(usize) -> Result<(), Refusal>,
     ) -> Result<Opened, Refusal> {
         let bytes = match self.compression {
             Compression::Identity => self.bytes,
-            packed => packed.unpack(&self.bytes, unpacked_bytes_max, grow)?.into(),
+            packed => packed
+                .unpack(&self.bytes, unpacked_bytes_max, &mut grow)?
+                .into(),
         };
         let signal = match self.kind {
             Kind::Logs => Signal::Logs,
@@ -61,7 +63,11 @@ impl Payload {
         };
         let request = match self.format {
             Format::Protobuf => Request::from_protobuf(signal, bytes)?,
-            Format::Json => Request::from_json(signal, &bytes)?,
+            Format::Json => {
+                // Protobuf beside the text that it is read from; nearly always it is the shorter one.
+                grow(bytes.len())?;
+                Request::from_json(signal, &bytes)?
+            }
         };
         Ok(Opened::Request(request))
     }

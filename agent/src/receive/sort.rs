@@ -61,11 +61,13 @@ impl Topic {
 
 /// Spans go to the partition of their trace, so that a trace is in one. The logs of a request stay
 /// together, in the partition that `turn` gives: what belongs together packs well. `received` is for dead letters.
+/// `grow` is told of the bytes of each record that is not a part of the request; it may refuse.
 pub fn sort(
     request: &Request,
     topics: &Topics,
     turn: u64,
     received: &str,
+    mut grow: impl FnMut(usize) -> Result<(), Refusal>,
 ) -> Result<Sorted, Refusal> {
     let signal = request.signal();
     let topic = topics.of(signal);
@@ -86,28 +88,25 @@ pub fn sort(
     let mut parcels = Vec::new();
     let mut bytes = 0;
     for (partition, items) in places.iter().enumerate() {
-        let is_all = items.len() == request.len() && whole.len() <= limits::RECORD_BYTES;
-        let values = match items.len() {
-            0 => continue,
-            _ if is_all => vec![whole.clone()],
-            _ => {
-                let packed = pack(items.iter().copied(), limits::RECORD_BYTES);
-                packed.into_iter().map(|packed| packed.value).collect()
-            }
+        let parcel = |value| Parcel {
+            topic: Arc::clone(&topic.name),
+            partition: partition as i32,
+            value,
         };
-        for value in values {
-            bytes += value.len();
-            parcels.push(Parcel {
-                topic: Arc::clone(&topic.name),
-                partition: partition as i32,
-                value,
-            });
+        if items.len() == request.len() && whole.len() <= limits::RECORD_BYTES {
+            parcels.extend((!items.is_empty()).then(|| parcel(whole.clone())));
+            continue;
         }
-        if bytes > limits::SORTED_BYTES_MAX {
-            return Err(Refusal::TooLarge {
-                what: "request, with its resources repeated for each partition,",
-                max: limits::SORTED_BYTES_MAX,
-            });
+        for packed in pack(items.iter().copied(), limits::RECORD_BYTES) {
+            bytes += packed.value.len();
+            if bytes > limits::SORTED_BYTES_MAX {
+                return Err(Refusal::TooLarge {
+                    what: "request, with its resources repeated for each partition,",
+                    max: limits::SORTED_BYTES_MAX,
+                });
+            }
+            grow(packed.value.len())?;
+            parcels.push(parcel(packed.value));
         }
     }
     Ok(Sorted {
