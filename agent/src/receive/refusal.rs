@@ -77,16 +77,18 @@ impl Refusal {
             Refusal::Otlp(_)
             | Refusal::Metrics { .. }
             | Refusal::Compressed { .. }
-            | Refusal::Frame { .. }
-            | Refusal::Body { .. } => StatusCode::BAD_REQUEST,
+            | Refusal::Frame { .. } => StatusCode::BAD_REQUEST,
             Refusal::NoToken | Refusal::WrongToken => StatusCode::UNAUTHORIZED,
             Refusal::NotFound { .. } => StatusCode::NOT_FOUND,
             Refusal::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Refusal::Slow { .. } => StatusCode::REQUEST_TIMEOUT,
             Refusal::MediaType { .. } | Refusal::Encoding { .. } => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
-            Refusal::Busy { .. } | Refusal::Unstored(_) => StatusCode::SERVICE_UNAVAILABLE,
+            // Not 408, which says best what `Slow` is: over HTTP only 429, 502, 503 and 504 are sent again.
+            Refusal::Slow { .. }
+            | Refusal::Body { .. }
+            | Refusal::Busy { .. }
+            | Refusal::Unstored(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -100,21 +102,22 @@ impl Refusal {
             | Refusal::Metrics { .. }
             | Refusal::Compressed { .. }
             | Refusal::Frame { .. }
-            | Refusal::Body { .. }
             | Refusal::MediaType { .. } => Code::InvalidArgument,
             Refusal::NoToken | Refusal::WrongToken => Code::Unauthenticated,
             Refusal::NotFound { .. } | Refusal::Method { .. } | Refusal::Encoding { .. } => {
                 Code::Unimplemented
             }
             Refusal::Slow { .. } => Code::DeadlineExceeded,
-            Refusal::Busy { .. } | Refusal::Unstored(_) => Code::Unavailable,
+            Refusal::Body { .. } | Refusal::Busy { .. } | Refusal::Unstored(_) => Code::Unavailable,
         }
     }
 
     /// How long the sender shall wait before it sends the same again; `None` when that cannot help.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Refusal::Busy { .. } => Some(limits::RETRY_BUSY),
+            Refusal::Slow { .. } | Refusal::Body { .. } | Refusal::Busy { .. } => {
+                Some(limits::RETRY_BUSY)
+            }
             Refusal::Unstored(_) => Some(limits::RETRY_UNSTORED),
             _ => None,
         }
@@ -128,11 +131,11 @@ impl Refusal {
             Refusal::Otlp(_)
             | Refusal::Metrics { .. }
             | Refusal::Compressed { .. }
-            | Refusal::Frame { .. }
-            | Refusal::Body { .. } => "malformed",
+            | Refusal::Frame { .. } => "malformed",
             Refusal::NoToken | Refusal::WrongToken => "unauthenticated",
             Refusal::NotFound { .. } | Refusal::Method { .. } => "not_found",
             Refusal::Slow { .. } => "slow",
+            Refusal::Body { .. } => "cut_short",
             Refusal::MediaType { .. } | Refusal::Encoding { .. } => "media_type",
             Refusal::Busy { .. } => "busy",
             Refusal::Unstored(_) => "unstored",

@@ -275,8 +275,21 @@ async fn a_body_that_does_not_come_ends_its_request() {
     let running = start(limits, None).await;
     let head = format!("POST /v1/logs HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n{JSON}\r\n{{");
     let answer = running.send(&head, b"").await;
-    assert_eq!(answer.status, 408, "{answer:?}");
+    let retry = (answer.status, answer.header("retry-after"));
+    assert_eq!(retry, (503, Some("1")), "it may come sooner next time");
     assert!(answer.message().contains("0.2 s"));
+}
+
+#[tokio::test]
+async fn a_body_that_ends_early_may_be_sent_again() {
+    let running = start(Limits::default(), None).await;
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    let head = format!("POST /v1/logs HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n{JSON}\r\n{{");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let answer = read_answer(&mut stream).await;
+    let retry = (answer.status, answer.header("retry-after"));
+    assert_eq!(retry, (503, Some("1")), "{answer:?}");
 }
 
 #[tokio::test]
