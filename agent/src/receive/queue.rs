@@ -133,17 +133,21 @@ async fn send(producer: &Producer, parcels: &[Parcel]) -> Result<Vec<Refused>, E
         };
         match outcome {
             Ok(()) => {}
-            // A record of the usual size is refused for reasons that somebody can put right.
-            Err(error @ Error::Refused { bytes, .. }) if bytes > limits::RECORD_BYTES => {
-                refused.push(Refused {
-                    parcel: index,
-                    error: error.to_string(),
-                });
-            }
+            Err(error) if is_for_ever(&error) => refused.push(Refused {
+                parcel: index,
+                error: error.to_string(),
+            }),
             Err(error) => return Err(error),
         }
     }
     Ok(refused)
+}
+
+/// Whether the record can never be taken. One of the usual size is refused for reasons that somebody can put right,
+/// and so is a larger one unless it is for its size.
+fn is_for_ever(error: &Error) -> bool {
+    matches!(error, Error::Refused { bytes, .. } if *bytes > limits::RECORD_BYTES)
+        && error.is_too_large()
 }
 
 /// Drops producers when their last users have given up, on a thread that may block for it.

@@ -116,6 +116,7 @@ pub(crate) fn refusal(error: &KafkaError, topic: &str, bytes: usize) -> Error {
         Some(C::PurgeQueue | C::PurgeInflight) => Error::Closed,
         Some(
             C::MessageSizeTooLarge
+            | C::MessageBatchTooLarge
             | C::InvalidRecord
             | C::InvalidTopic
             | C::TopicAuthorizationFailed

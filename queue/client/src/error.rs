@@ -51,6 +51,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a record was refused for its size, and so will be until it is smaller. Rights and topics can be put
+    /// right by somebody.
+    pub fn is_too_large(&self) -> bool {
+        use RDKafkaErrorCode as C;
+        let Error::Refused { source, .. } = self else {
+            return false;
+        };
+        matches!(
+            source.rdkafka_error_code(),
+            Some(C::MessageSizeTooLarge | C::MessageBatchTooLarge)
+        )
+    }
+
     /// Whether the same call may work later without anybody changing anything.
     pub fn is_retriable(&self) -> bool {
         matches!(self, Error::Unavailable { .. })
@@ -89,4 +102,26 @@ pub(crate) fn passes_by_itself(code: RDKafkaErrorCode) -> bool {
             | C::UnknownMemberId
             | C::RebalanceInProgress
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::refusal;
+
+    #[test]
+    fn only_a_records_size_is_too_large() {
+        use RDKafkaErrorCode as C;
+        for (code, is_too_large) in [
+            (C::MessageSizeTooLarge, true),
+            (C::MessageBatchTooLarge, true),
+            (C::TopicAuthorizationFailed, false),
+            (C::InvalidTopic, false),
+            (C::InvalidRecord, false),
+        ] {
+            let error = refusal(&KafkaError::MessageProduction(code), "t", 600 << 10);
+            assert!(matches!(error, Error::Refused { .. }), "{error}");
+            assert_eq!(error.is_too_large(), is_too_large, "{error}");
+        }
+    }
 }
