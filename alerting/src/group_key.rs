@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use logboom_event::{Encoding, Event, Record};
+use logboom_event::{Encoding, Event, Record, hex::encode as hex};
 use logboom_query::{Cell, Field, SPANS};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -152,10 +152,6 @@ fn plain(value: &Value) -> Option<String> {
         Value::String(text) => Some(text.clone()),
         other => Some(other.to_string()),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

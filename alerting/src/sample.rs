@@ -1,5 +1,6 @@
 //! A quoted line or span: what an alert shows of the events that it is about.
 
+use logboom_event::hex::encode as hex;
 use logboom_query::STATUSES;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -122,10 +123,6 @@ fn duration(ns: u64) -> String {
 
 fn name(text: &str) -> String {
     text[..text.floor_char_boundary(limits::SPAN_NAME_BYTES_MAX.min(text.len()))].to_owned()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -14,9 +14,9 @@ pub(crate) const RECEIVE_WAIT: Duration = Duration::from_millis(500);
 /// zeroed at every refresh, so a small one keeps an idle system idle: 100 lines need 1 MiB.
 pub(crate) const SEGMENT_BUDGET_BYTES: usize = 4 << 20;
 
-/// A refresh is forced when the arena holds this much: a long pause between refreshes (or 1 MiB
-/// lines) must not grow memory. Together with the hot segments: see [`HOT_RAM_BYTES_MAX`].
-/// An eighth of the index's `hot_bytes_max`; below 2 MiB segments would become many.
+/// A segment is closed when its arena and records hold this much: a long pause between refreshes (or 1 MiB
+/// lines) must not grow memory. An eighth of the index's `hot_bytes_max`; below 2 MiB segments would become many.
+/// All segments together are bounded by [`HOT_RAM_BYTES_MAX`].
 pub(crate) const SEGMENT_RAM_BYTES_MAX: usize = 8 << 20;
 pub(crate) const SEGMENT_RAM_BYTES_MIN: usize = 2 << 20;
 

@@ -90,10 +90,8 @@ impl Letters {
 
     /// All items of a record that the queue will never take.
     pub(crate) fn refused(&mut self, value: Bytes, error: &str) -> u64 {
-        // It was made of a well-formed request, so it is one.
-        let Ok(request) = Request::from_protobuf(self.signal, value) else {
-            return 0;
-        };
+        let request = Request::from_protobuf(self.signal, value);
+        let request = request.expect("what was made of a well-formed request is one");
         for item in request.items() {
             let error = error.to_owned();
             self.add(&item, Fault::Refused { error });

@@ -3,12 +3,13 @@
 
 use std::borrow::Cow;
 
+use logboom_event::hex::encode as hex;
 use logboom_event::token::fold;
 use logboom_event::{Event, EventId};
 
 use crate::ast::{Clause, Expr, Query, Test};
 use crate::field::Field;
-use crate::value::{any_at, hex};
+use crate::value::any_at;
 
 /// Does the event satisfy the query? A clause on `id` is false: only an indexed event has one.
 pub fn matches(query: &Query, event: &Event) -> bool {

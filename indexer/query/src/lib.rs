@@ -49,6 +49,6 @@ pub use number::Number;
 pub use parse::{parse, parse_in};
 pub use pattern::Pattern;
 pub use pipe::{Aggregate, Function, Group, GroupKey, Pipe, Quantile, SortKey, Stats};
-pub use span_field::{KINDS, STATUSES, SpanField};
+pub use span_field::{KINDS, STATUSES, SpanField, kind_name, status_name};
 pub use table::{Aggregation, Cell, Quantiles, Slot, Table, Unit, cell, table};
 pub use words::{WordTest, Words};

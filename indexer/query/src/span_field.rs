@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 
+use logboom_event::hex::encode as hex;
 use logboom_event::{Event, Span, SpanKind, SpanStatus};
 
 use crate::field::Escaped;
-use crate::value::{self, hex};
+use crate::value;
 
 /// What only a span has. `attributes.duration` is the attribute where `duration` is taken, as with
 /// every built-in name.
@@ -128,11 +129,13 @@ pub(crate) fn visit(event: &Event, span: &Span, found: &mut impl FnMut(&str, &st
     }
 }
 
-pub(crate) fn kind_name(kind: SpanKind) -> &'static str {
+/// Of [`KINDS`].
+pub fn kind_name(kind: SpanKind) -> &'static str {
     KINDS[usize::from(kind.number()) - 1]
 }
 
-pub(crate) fn status_name(status: &SpanStatus) -> &'static str {
+/// Of [`STATUSES`].
+pub fn status_name(status: &SpanStatus) -> &'static str {
     STATUSES[usize::from(status.code())]
 }
 

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use logboom_event::Event;
+use logboom_event::hex::encode as hex;
 use logboom_event::token::fold;
 use serde_json::{Map, Value};
 
@@ -161,15 +162,6 @@ fn leaf_text(value: &Value) -> Option<Cow<'_, str>> {
         Value::Bool(false) => Some(Cow::Borrowed("false")),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
 }
 
 #[cfg(test)]

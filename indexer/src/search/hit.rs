@@ -4,9 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use logboom_event::{
-    Event, EventId, Level, Record, SourceId, SpanEvent, SpanKind, SpanLink, SpanStatus,
+    Event, EventId, Level, Record, SourceId, SpanEvent, SpanLink, SpanStatus, hex::encode as hex,
 };
-use logboom_query::{KINDS, STATUSES};
+use logboom_query::{kind_name, status_name};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -102,8 +102,8 @@ impl Hit {
             host: event.host.clone(),
             source: event.path.clone(),
             attributes: event.attributes.clone(),
-            trace_id: event.trace_id.map(trace_hex),
-            span_id: event.span_id.map(span_hex),
+            trace_id: event.trace_id.map(|id| hex(&id)),
+            span_id: event.span_id.map(|id| hex(&id)),
             id,
             source_id: origin.map(|origin| origin.source),
             offset: origin.map(|origin| origin.offset),
@@ -117,7 +117,7 @@ impl Hit {
             status: span.map(|span| status_name(&span.status).to_owned()),
             status_message: span.and_then(|span| message(&span.status)),
             duration_ns: span.map(|span| span.duration_ns),
-            parent_id: span.and_then(|span| span.parent_span_id).map(span_hex),
+            parent_id: span.and_then(|span| span.parent_span_id).map(|id| hex(&id)),
             trace_state: span.and_then(|span| span.trace_state.clone()),
             events: span.map(|span| span.events.iter().map(HitEvent::new).collect()),
             links: span.map(|span| span.links.iter().map(HitLink::new).collect()),
@@ -138,19 +138,11 @@ impl HitEvent {
 impl HitLink {
     fn new(link: &SpanLink) -> HitLink {
         HitLink {
-            trace_id: trace_hex(link.trace_id),
-            span_id: span_hex(link.span_id),
+            trace_id: hex(&link.trace_id),
+            span_id: hex(&link.span_id),
             attributes: link.attributes.clone(),
         }
     }
-}
-
-pub(crate) fn kind_name(kind: SpanKind) -> &'static str {
-    KINDS[usize::from(kind.number()) - 1]
-}
-
-pub(crate) fn status_name(status: &SpanStatus) -> &'static str {
-    STATUSES[usize::from(status.code())]
 }
 
 fn message(status: &SpanStatus) -> Option<String> {
@@ -158,14 +150,6 @@ fn message(status: &SpanStatus) -> Option<String> {
         SpanStatus::Error { message } if !message.is_empty() => Some(message.clone()),
         _ => None,
     }
-}
-
-pub(crate) fn trace_hex(id: [u8; 16]) -> String {
-    format!("{:032x}", u128::from_be_bytes(id))
-}
-
-pub(crate) fn span_hex(id: [u8; 8]) -> String {
-    format!("{:016x}", u64::from_be_bytes(id))
 }
 
 pub(crate) fn rfc3339(ns: i64) -> String {

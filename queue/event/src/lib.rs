@@ -14,7 +14,7 @@ mod event;
 mod events;
 mod format;
 mod header;
-mod hex;
+pub mod hex;
 mod id;
 mod level;
 pub mod limits;

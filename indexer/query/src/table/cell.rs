@@ -7,13 +7,14 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use logboom_event::Event;
+use logboom_event::hex::encode as hex;
 use serde_json::Value;
 
 use crate::field::Field;
 use crate::number::Number;
 use crate::span_field::{self, SpanField};
 use crate::time;
-use crate::value::{any_leaf_at, hex};
+use crate::value::any_leaf_at;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell<'a> {
