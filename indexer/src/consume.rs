@@ -28,6 +28,7 @@ use crate::{
     publish::{Publisher, now_ms},
     tables,
     tail::Tail,
+    way::Ways,
 };
 
 /// What the loop works with.
@@ -62,6 +63,7 @@ struct Running {
     unpublished_since: Option<Instant>,
     publishing: Option<AbortOnDropHandle<Result<(), Error>>>,
     look_for_partitions_at: Instant,
+    ways: Ways,
 }
 
 const LOOK_FOR_PARTITIONS_INTERVAL: Duration = Duration::from_secs(30);
@@ -84,6 +86,7 @@ impl Indexing {
             unpublished_since: None,
             publishing: None,
             look_for_partitions_at: now,
+            ways: Ways::default(),
         };
         if running.take_positions(&stop).await? {
             running.index(&stop).await?;
@@ -151,7 +154,8 @@ impl Running {
         Ok(())
     }
 
-    async fn add(&mut self, records: Vec<logboom_event::Record>) -> Result<(), Error> {
+    async fn add(&mut self, mut records: Vec<logboom_event::Record>) -> Result<(), Error> {
+        self.ways.begin(&mut records, &self.parts.name);
         self.unpublished_since.get_or_insert_with(Instant::now);
         self.unrefreshed = true;
         let tail = Arc::clone(&self.parts.tail);
@@ -171,6 +175,7 @@ impl Running {
         let started = Instant::now();
         let searchers = self.on_builder(Builder::refresh).await??;
         self.parts.catalog.refresh(searchers);
+        self.ways.refreshed();
         self.unrefreshed = false;
         self.refreshed_at = Instant::now();
         let index = Arc::clone(&self.parts.name);
@@ -211,8 +216,11 @@ impl Running {
         self.parts.pipeline.hot(&self.parts.name, self.builder());
         let publisher = self.parts.publisher.clone();
         let stop = stop.clone();
+        let ways = self.ways.sealed(&self.parts.name);
         self.publishing = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-            publisher.publish_until_done(&sealed, &stop).await
+            let outcome = publisher.publish_until_done(&sealed, &stop).await;
+            ways.ended(&outcome);
+            outcome
         })));
         Ok(())
     }
@@ -427,7 +435,9 @@ impl Running {
             self.refresh().await?;
             let sealed = self.builder_mut().seal(now_ms());
             self.parts.catalog.seal();
+            let ways = self.ways.sealed(&self.parts.name);
             outcome = self.parts.publisher.publish_until_done(&sealed, stop).await;
+            ways.ended(&outcome);
         }
         match outcome {
             Err(error) if error.is_retriable() => {

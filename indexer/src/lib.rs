@@ -40,6 +40,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 pub mod traces;
+mod way;
 
 use std::sync::Arc;
 
