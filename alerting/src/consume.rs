@@ -25,6 +25,7 @@ use crate::{
     stamp::now_ns,
     step::{Evaluator, Lanes, restored},
     store::{Commit, Store, Stored},
+    way,
 };
 
 /// What the loop is made of.
@@ -164,9 +165,10 @@ impl Loop {
 
     async fn step(
         &mut self,
-        records: Vec<logboom_event::Record>,
+        mut records: Vec<logboom_event::Record>,
         stop: &CancellationToken,
     ) -> Result<(), Error> {
+        let _traced = way::evaluate(&mut records);
         if !records.is_empty() {
             let now = now_ns();
             self.evaluate(move |evaluator| evaluator.feed(records, now))

@@ -41,6 +41,7 @@ mod store;
 mod testing;
 mod values;
 mod view;
+mod way;
 mod window;
 
 pub use config::{Config, IndexConfig, ReceiverConfig, Timing, Topic, WebhookConfig};
