@@ -15,7 +15,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::compose::{self, Role};
 use crate::config::{Config, Overrides};
-use crate::{telemetry, terminal};
+use crate::telemetry::Telemetry;
+use crate::terminal;
 
 /// Logs and alerts in one binary: tail files, keep every line exactly once,
 /// search it and be alerted within half a second.
@@ -181,9 +182,10 @@ fn serve_role(role: Role, args: &RoleArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn serve(role: Role, config: Config) -> anyhow::Result<ExitCode> {
-    telemetry::install_log(&config.log, std::io::stderr().is_terminal());
+    let colour = std::io::stderr().is_terminal();
+    let telemetry = Telemetry::install(&config, role.name(), colour);
     raise_open_file_limit();
-    runtime()?.block_on(compose::run(role, config))?;
+    runtime()?.block_on(compose::run(role, config, telemetry))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -23,6 +23,7 @@ use logboom_disk::DirLock;
 
 use crate::config::{Config, ReadFrom};
 use crate::supervise::{StopSignals, Supervisor};
+use crate::telemetry::Telemetry;
 
 /// What one process is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Role::Agent => "agent",
             #[cfg(feature = "server")]
@@ -62,11 +63,11 @@ impl Role {
 ///
 /// # Errors
 /// One line that names the part and what it stumbled over.
-pub(crate) async fn run(role: Role, config: Config) -> anyhow::Result<()> {
+pub(crate) async fn run(role: Role, config: Config, telemetry: Telemetry) -> anyhow::Result<()> {
     let mut signals = StopSignals::catch()?;
     let mut supervisor = Supervisor::default();
     let started = tokio::select! {
-        started = start(role, config, &mut supervisor) => Some(started),
+        started = start(role, config, telemetry, &mut supervisor) => Some(started),
         () = signals.received() => None,
     };
     let started = match started {
@@ -87,17 +88,28 @@ pub(crate) async fn run(role: Role, config: Config) -> anyhow::Result<()> {
     supervisor.run_until_stopped(signals).await
 }
 
-async fn start(role: Role, config: Config, supervisor: &mut Supervisor) -> anyhow::Result<Started> {
+async fn start(
+    role: Role,
+    config: Config,
+    mut telemetry: Telemetry,
+    supervisor: &mut Supervisor,
+) -> anyhow::Result<Started> {
     match role {
         Role::Agent => {
             let receivers = receivers::bind_configured(&config.receive).await?;
+            if let Some(recorder) = telemetry.connect(receivers.http())? {
+                metrics::set_global_recorder(recorder)
+                    .map_err(|_| anyhow!("cannot install the metrics recorder"))?;
+            }
+            telemetry.start_before_parts(supervisor);
             start_agent(&config, supervisor).await?;
             let at = receivers.addresses();
             receivers.start(&config, supervisor);
+            telemetry.start_after_parts(supervisor);
             Ok(Started::on_queue(&config, &at))
         }
         #[cfg(feature = "server")]
-        _ => server::start(role, config, supervisor).await,
+        _ => server::start(role, config, telemetry, supervisor).await,
     }
 }
 
@@ -179,6 +191,7 @@ fn agent_config(config: &Config) -> anyhow::Result<logboom_agent::Config> {
         partitions: config.queue.partitions,
         line_bytes_max: config.agent.line_bytes_max,
         open_files_max: tailed_files_max(),
+        trace_every: config.telemetry.every,
         ..logboom_agent::Config::new(
             part_dir(config, "agent")?,
             client(config, "agent"),

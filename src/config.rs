@@ -7,6 +7,7 @@
 mod indexes;
 mod raw;
 mod receive;
+mod telemetry;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -26,11 +27,12 @@ pub(crate) type ReceiverConfig = serde_json::Value;
 pub(crate) use indexes::IndexConfig;
 pub(crate) use indexes::{IndexesConfig, Lines};
 pub(crate) use receive::{Listen, ReceiveConfig};
+pub(crate) use telemetry::{Target, TelemetryConfig};
 
 const DEFAULT_DATA: &str = "logboom-data";
 const DEFAULT_TOPIC: &str = "logs";
 /// Name of the environment variable, and the key of the file that it overrides.
-const ENVIRONMENT: [(&str, &str); 11] = [
+const ENVIRONMENT: [(&str, &str); 13] = [
     ("LOGBOOM_DATA", "data"),
     ("LOGBOOM_LISTEN", "ui.listen"),
     ("LOGBOOM_QUEUE_ADDRESS", "queue.address"),
@@ -40,6 +42,8 @@ const ENVIRONMENT: [(&str, &str); 11] = [
     ("LOGBOOM_OTLP_GRPC", "receive.otlp.grpc"),
     ("LOGBOOM_OTLP_HTTP", "receive.otlp.http"),
     ("LOGBOOM_OTLP_TOKEN", "receive.otlp.token"),
+    ("LOGBOOM_TELEMETRY_OTLP", "telemetry.otlp"),
+    ("LOGBOOM_TELEMETRY_TOKEN", "telemetry.token"),
     ("LOGBOOM_LOG", "log.filter"),
     ("LOGBOOM_LOG_FORMAT", "log.format"),
 ];
@@ -56,6 +60,7 @@ pub(crate) struct Overrides {
 pub(crate) struct Config {
     pub(crate) data: PathBuf,
     pub(crate) log: LogConfig,
+    pub(crate) telemetry: TelemetryConfig,
     pub(crate) queue: QueueConfig,
     pub(crate) agent: AgentConfig,
     pub(crate) receive: ReceiveConfig,
@@ -278,6 +283,12 @@ fn resolve(
         given("receive.otlp.http", raw.receive.otlp.http),
         given("receive.otlp.token", raw.receive.otlp.token),
     )?;
+    let telemetry = telemetry::resolve(
+        given("telemetry.otlp", raw.telemetry.otlp),
+        given("telemetry.token", raw.telemetry.token),
+        raw.telemetry.every,
+        &receive,
+    )?;
     let topic = raw.agent.topic.unwrap_or_else(|| DEFAULT_TOPIC.to_owned());
     let indexes = indexes::resolve(raw.indexes, raw.indexer, &topic)?;
     let advertised = raw
@@ -343,6 +354,7 @@ fn resolve(
             },
         },
         receive,
+        telemetry,
         indexes,
         agent: AgentConfig {
             topic,

@@ -96,6 +96,12 @@ impl Receivers {
         Ok(())
     }
 
+    /// Where OTLP over HTTP is received.
+    pub(super) fn http(&self) -> Option<SocketAddr> {
+        let http = |bound: &&Bound| bound.transport == Transport::Http;
+        self.bound.iter().find(http).map(|bound| bound.address)
+    }
+
     /// What each listens on, by the name of its port.
     pub(super) fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
         let bound = self.bound.iter();

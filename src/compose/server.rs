@@ -2,11 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_opentelemetry::OpenTelemetryRecorder;
+use metrics_util::layers::FanoutBuilder;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use logboom_disk::DirLock;
 
@@ -15,9 +20,13 @@ use super::receivers::{self, Receivers};
 use super::{Role, Started, client, listen, part_dir, start_agent};
 use crate::config::{Config, connectable};
 use crate::supervise::Supervisor;
+use crate::telemetry::Telemetry;
 
 /// Groups whose committed offsets hold the queue's retention back.
 const READERS: [&str; 2] = [logboom_indexer::GROUP, logboom_alerting::GROUP];
+
+/// At a thousand requests a second, 5 s of their durations are 40 KiB.
+const METRICS_DRAIN_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The sockets of this process. All are bound before the first part starts, so that
 /// a port in use ends the process before it has touched anything.
@@ -32,6 +41,7 @@ struct Listeners {
 pub(super) async fn start(
     role: Role,
     mut config: Config,
+    mut telemetry: Telemetry,
     supervisor: &mut Supervisor,
 ) -> anyhow::Result<Started> {
     let runs = |part: Role| role == Role::Up || role == part;
@@ -46,7 +56,14 @@ pub(super) async fn start(
         },
     };
     let ports = settle_addresses(role, &mut config, &listeners)?;
-    let metrics = install_metrics()?;
+    let own_receiver = match role {
+        Role::Up => listeners.receivers.http(),
+        // In another process, where the configuration says.
+        _ => config.receive.http.expected(),
+    };
+    let metrics = install_metrics(telemetry.connect(own_receiver)?)?;
+    telemetry.start_before_parts(supervisor);
+    supervisor.start("metrics", |ready, stop| drain(metrics.clone(), ready, stop));
 
     if let Some(listener) = listeners.queue {
         let broker = logboom_broker::Broker::open(broker_config(&config)?)
@@ -83,6 +100,7 @@ pub(super) async fn start(
         });
         supervisor.last_is_ready().await?;
     }
+    telemetry.start_after_parts(supervisor);
     Ok(Started {
         at: announcement(role, &config, &ports),
         _lock: lock,
@@ -141,10 +159,33 @@ fn settle_addresses(
     Ok(ports.into())
 }
 
-fn install_metrics() -> anyhow::Result<PrometheusHandle> {
-    PrometheusBuilder::new()
-        .install_recorder()
-        .context("cannot install the metrics recorder")
+/// For whoever scrapes us, and for the collector if there is one.
+fn install_metrics(exported: Option<OpenTelemetryRecorder>) -> anyhow::Result<PrometheusHandle> {
+    let scraped = PrometheusBuilder::new().build_recorder();
+    let handle = scraped.handle();
+    let is_installed = match exported {
+        None => metrics::set_global_recorder(scraped).is_ok(),
+        Some(exported) => {
+            let both = FanoutBuilder::default().add_recorder(scraped);
+            metrics::set_global_recorder(both.add_recorder(exported).build()).is_ok()
+        }
+    };
+    ensure!(is_installed, "cannot install the metrics recorder");
+    Ok(handle)
+}
+
+/// Every value of a histogram is kept until somebody reads the metrics, which may be never.
+async fn drain(
+    metrics: PrometheusHandle,
+    ready: watch::Sender<bool>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    ready.send_replace(true);
+    let mut due = tokio::time::interval(METRICS_DRAIN_INTERVAL);
+    while stop.run_until_cancelled(due.tick()).await.is_some() {
+        metrics.run_upkeep();
+    }
+    Ok(())
 }
 
 fn announcement(role: Role, config: &Config, ports: &Value) -> String {

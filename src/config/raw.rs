@@ -15,6 +15,7 @@ pub(super) struct RawConfig {
     pub(super) version: Option<u32>,
     pub(super) data: Option<PathBuf>,
     pub(super) log: RawLog,
+    pub(super) telemetry: RawTelemetry,
     pub(super) queue: RawQueue,
     pub(super) agent: RawAgent,
     pub(super) receive: RawReceive,
@@ -29,6 +30,14 @@ pub(super) struct RawConfig {
 pub(super) struct RawLog {
     pub(super) filter: Option<String>,
     pub(super) format: Option<super::LogFormat>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawTelemetry {
+    pub(super) otlp: Option<String>,
+    pub(super) token: Option<String>,
+    pub(super) every: Option<Period>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -33,19 +33,27 @@ pub(super) fn resolve(
     http: Option<Named>,
     token: Option<Named>,
 ) -> anyhow::Result<ReceiveConfig> {
-    if let Some(token) = &token
-        && (token.value.is_empty() || !token.value.bytes().all(|byte| byte.is_ascii_graphic()))
-    {
-        bail!(
-            "`{}`: a token has letters, digits and signs, and no spaces; make one with: openssl rand -hex 32",
-            token.name
-        );
-    }
     Ok(ReceiveConfig {
         grpc: listen(grpc, GRPC)?,
         http: listen(http, HTTP)?,
-        token: token.map(|token| token.value),
+        token: self::token(token)?,
     })
+}
+
+/// What may stand in an `Authorization` header.
+pub(super) fn token(named: Option<Named>) -> anyhow::Result<Option<String>> {
+    match named {
+        Some(token)
+            if token.value.is_empty()
+                || !token.value.bytes().all(|byte| byte.is_ascii_graphic()) =>
+        {
+            bail!(
+                "`{}`: a token has letters, digits and signs, and no spaces; make one with: openssl rand -hex 32",
+                token.name
+            )
+        }
+        named => Ok(named.map(|token| token.value)),
+    }
 }
 
 fn listen(named: Option<Named>, default: SocketAddr) -> anyhow::Result<Listen> {
@@ -57,6 +65,15 @@ fn listen(named: Option<Named>, default: SocketAddr) -> anyhow::Result<Listen> {
 }
 
 impl Listen {
+    /// Where it is expected to be, by whoever does not listen there itself.
+    #[cfg(feature = "server")]
+    pub(crate) fn expected(self) -> Option<SocketAddr> {
+        match self {
+            Listen::At(address) | Listen::Default(address) => Some(address),
+            Listen::Off => None,
+        }
+    }
+
     /// For a process that only listens where it was told to.
     pub(crate) fn configured(self) -> Option<SocketAddr> {
         match self {

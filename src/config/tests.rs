@@ -68,6 +68,46 @@ fn a_wrong_value_names_its_key_and_what_would_be_right() {
             "receive.otlp.token",
             "no spaces",
         ),
+        (
+            "version: 1\ntelemetry: {otlp: collector}",
+            "telemetry.otlp",
+            "`http://collector.example.net:4318`",
+        ),
+        (
+            "version: 1\ntelemetry: {otlp: 'grpc://collector:4317'}",
+            "telemetry.otlp",
+            "OTLP over HTTP",
+        ),
+        (
+            "version: 1\ntelemetry: {otlp: 'http://collector:4317'}",
+            "telemetry.otlp",
+            "its port is 4318",
+        ),
+        (
+            "version: 1\ntelemetry: {otlp: 'http://collector:4318/v1/traces'}",
+            "telemetry.otlp",
+            "without `/v1/…`",
+        ),
+        (
+            "version: 1\ntelemetry: {otlp: 'http://me:secret@collector:4318'}",
+            "telemetry.otlp",
+            "`telemetry.token`",
+        ),
+        (
+            "version: 1\ntelemetry: {otlp: self}\nreceive: {otlp: {http: off}}",
+            "telemetry.otlp",
+            "`receive.otlp.http`",
+        ),
+        (
+            "version: 1\ntelemetry: {token: ''}",
+            "telemetry.token",
+            "openssl rand",
+        ),
+        (
+            "version: 1\ntelemetry: {every: 10ms}",
+            "telemetry.every",
+            "`1s` to `1h`",
+        ),
         ("queue: {}", "version", "`version: 1`"),
         ("version: 2", "version: 2", "`version: 1`"),
     ] {
@@ -187,4 +227,25 @@ fn receivers_listen_by_default_where_told_or_not_at_all() {
     assert_eq!(said.grpc, Listen::Off);
     assert_eq!(said.http.configured(), Some(([0, 0, 0, 0], 4318).into()));
     assert_eq!(said.token.as_deref(), Some("s3cret"));
+}
+
+#[test]
+fn telemetry_goes_where_it_is_sent_or_nowhere() {
+    let telemetry = |text: &str| parse(text).unwrap().telemetry;
+    assert_eq!(telemetry("version: 1").otlp, None);
+    let elsewhere = telemetry(
+        "version: 1\ntelemetry: {otlp: 'http://[::1]:4318/otlp/', every: 1m}\nreceive: {otlp: {token: ours}}",
+    );
+    assert_eq!(
+        elsewhere.otlp,
+        Some(Target::At("http://[::1]:4318/otlp".to_owned()))
+    );
+    assert_eq!(elsewhere.every, Duration::from_secs(60));
+    assert_eq!(
+        elsewhere.token, None,
+        "our own token is nobody else's business"
+    );
+    let own = telemetry("version: 1\ntelemetry: {otlp: self}\nreceive: {otlp: {token: ours}}");
+    assert_eq!(own.otlp, Some(Target::Own));
+    assert_eq!(own.token.as_deref(), Some("ours"));
 }

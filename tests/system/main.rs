@@ -14,4 +14,5 @@ mod otlp;
 mod process;
 mod roles;
 mod samples;
+mod telemetry;
 mod traces;
