@@ -398,6 +398,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_record_carries_beside_its_value_counts() {
+        let mut machine = Machine::new(1);
+        machine.push(0, "", None, NOON_MS);
+        machine.log[0][0].headers = vec![("h".into(), vec![b'x'; 1 << 20].into())];
+        let mut builder = builder(&machine.topic, Mould::new(Kind::Logs));
+        add(&mut builder, &machine.log[0]);
+        assert!(builder.raw_bytes() > 1 << 20);
+        assert!(builder.hots().all(|hot| hot.open_ram_bytes() > 1 << 20));
+    }
+
+    #[test]
     fn records_of_a_small_index_share_a_segment_too() {
         let mut builder = builder(&Arc::from("logs"), Mould::new(Kind::Logs));
         builder = Builder {

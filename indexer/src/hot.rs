@@ -114,7 +114,7 @@ impl Extent {
         };
         self.docs += 1;
         // Of what is stored: the events of one request each repeat what they share.
-        self.raw_bytes += record.value.len() as u64;
+        self.raw_bytes += record.bytes() as u64;
     }
 }
 
@@ -249,7 +249,7 @@ impl OpenSegment {
     }
 
     fn keep(&mut self, record: Record, id: EventId) {
-        self.records_bytes += record.value.len();
+        self.records_bytes += record.bytes();
         self.records.push((record, id));
     }
 

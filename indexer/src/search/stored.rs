@@ -284,6 +284,33 @@ mod tests {
             )
     }
 
+    /// Items were once stored with key and headers of their request.
+    #[test]
+    fn an_item_that_was_stored_with_headers_still_decodes() {
+        let stored = b"\x03\x0a\x01t\x01\x01k\x01\x01h\x02ab\x00\x04\x0a\x02\x12\x00";
+        let id = EventId {
+            incarnation: 1,
+            partition: 3,
+            offset: 99,
+            index: 0,
+        };
+        let record = Decoder::default()
+            .decode(&Bytes::from_static(stored), id)
+            .unwrap();
+        let expected = Record {
+            topic: Arc::from("t"),
+            partition: 3,
+            offset: 99,
+            timestamp_ms: 5,
+            encoding: Encoding::OtlpSpans,
+            key: Some(Bytes::from_static(b"k")),
+            value: Bytes::from_static(b"\x0a\x02\x12\x00"),
+            origin: None,
+            headers: vec![("h".into(), Bytes::from_static(b"ab"))],
+        };
+        assert_eq!(record, expected);
+    }
+
     proptest! {
         #[test]
         fn records_survive_storage(record in record()) {
