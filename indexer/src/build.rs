@@ -275,6 +275,8 @@ impl Builder {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use logboom_client::{Checkpoint, Marks};
 
     use super::*;
@@ -395,6 +397,32 @@ mod tests {
             5,
             "the loop goes on"
         );
+    }
+
+    #[test]
+    fn a_bare_record_is_in_the_time_of_what_was_indexed_and_is_not_tried_as_parsed_again() {
+        static AS_PARSED: AtomicUsize = AtomicUsize::new(0);
+        let mut mould = Mould::new(Kind::Logs);
+        mould.document = |schema, record, event, id| {
+            assert!(!record.value.starts_with(b"panics"), "a record that panics");
+            if !event.parse_failed && record.value.starts_with(b"2020") {
+                AS_PARSED.fetch_add(1, Ordering::Relaxed);
+                panic!("one that is poisonous as parsed");
+            }
+            schema.document(record, event, id)
+        };
+        let mut machine = Machine::new(1);
+        for line in ["2020-01-01T00:00:00Z half of it", "panics"] {
+            machine.push(0, line, None, NOON_MS);
+        }
+        let mut builder = builder(&machine.topic, mould);
+        let counts = add(&mut builder, &machine.log[0]);
+        assert_eq!((counts.indexed, counts.bare, counts.left_out), (1, 1, 1));
+        assert_eq!(AS_PARSED.load(Ordering::Relaxed), 1);
+        builder.refresh().unwrap();
+        let extent = builder.seal(NOON_MS).parts.remove(0).extent;
+        let noon_ns = NOON_MS * 1_000_000;
+        assert_eq!((extent.time_min_ns, extent.time_max_ns), (noon_ns, noon_ns));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use logboom_event::{Body, Encoding, Event, EventId, Record, TimestampFrom};
+use logboom_event::{Encoding, Event, EventId, Record};
 use tantivy::{
     Index, IndexSettings, Searcher, SingleSegmentIndexWriter, TantivyDocument,
     directory::RamDirectory,
@@ -146,8 +146,16 @@ struct OpenSegment {
     reserved_bytes: usize,
     /// All that went in, for building the segment again without a poisonous one. Lines share memory
     /// with the batches they came in, parts of a request have their own.
-    records: Vec<(Record, EventId)>,
+    records: Vec<Kept>,
     records_bytes: usize,
+}
+
+/// A record that went in.
+struct Kept {
+    record: Record,
+    id: EventId,
+    /// It went in by its bytes and origin alone, and must not be tried as parsed again.
+    is_bare: bool,
 }
 
 impl Hot {
@@ -172,25 +180,23 @@ impl Hot {
             Some(open) => open,
             none => none.insert(OpenSegment::new(&self.mould)?),
         };
-        let indexed = if open.add(&self.mould, &record, event, id) {
-            Indexed::Whole
-        } else {
-            // tantivy may have taken half of the document: its segment cannot be trusted any more.
-            let good = std::mem::take(&mut open.records);
-            *open = OpenSegment::of(&self.mould, good)?;
-            // As bytes: whoever finds it must not read it as what could not be indexed.
-            record.encoding = Encoding::Line;
-            if open.add(&self.mould, &record, &bare(&record), id) {
-                Indexed::Bare
-            } else {
-                let good = std::mem::take(&mut open.records);
-                *open = OpenSegment::of(&self.mould, good)?;
-                return Ok(Indexed::Not);
-            }
-        };
-        self.extent.extend(&record, event, arrival_ms);
-        open.keep(record, id);
-        Ok(indexed)
+        if open.add(&self.mould, &record, event, id) {
+            self.extent.extend(&record, event, arrival_ms);
+            open.keep(record, event, id);
+            return Ok(Indexed::Whole);
+        }
+        // tantivy may have taken half of the document: its segment cannot be trusted any more.
+        open.rebuild(&self.mould)?;
+        // As bytes: whoever finds it must not read it as what could not be indexed.
+        record.encoding = Encoding::Line;
+        let event = Event::bare(&record);
+        if open.add(&self.mould, &record, &event, id) {
+            self.extent.extend(&record, &event, arrival_ms);
+            open.keep(record, &event, id);
+            return Ok(Indexed::Bare);
+        }
+        open.rebuild(&self.mould)?;
+        Ok(Indexed::Not)
     }
 
     /// Makes everything added so far searchable.
@@ -248,9 +254,13 @@ impl OpenSegment {
         used.saturating_sub(self.reserved_bytes) + self.records_bytes
     }
 
-    fn keep(&mut self, record: Record, id: EventId) {
+    fn keep(&mut self, record: Record, event: &Event, id: EventId) {
         self.records_bytes += record.bytes();
-        self.records.push((record, id));
+        self.records.push(Kept {
+            record,
+            id,
+            is_bare: event.parse_failed,
+        });
     }
 
     /// False when tantivy refused the document or panicked over it.
@@ -272,16 +282,19 @@ impl OpenSegment {
         }
     }
 
-    /// A segment of records that went in before.
-    fn of(mould: &Mould, records: Vec<(Record, EventId)>) -> Result<OpenSegment, Error> {
-        let mut segment = OpenSegment::new(mould)?;
-        for (record, id) in records {
-            let again = segment.add(mould, &record, &parse(&record), id)
-                || segment.add(mould, &record, &bare(&record), id);
+    /// Builds the segment again, of what went in before.
+    fn rebuild(&mut self, mould: &Mould) -> Result<(), Error> {
+        let former = std::mem::replace(self, OpenSegment::new(mould)?);
+        for kept in former.records {
+            let event = match kept.is_bare {
+                true => Event::bare(&kept.record),
+                false => parse(&kept.record),
+            };
+            let again = self.add(mould, &kept.record, &event, kept.id);
             debug_assert!(again, "what was indexed once is indexed again");
-            segment.keep(record, id);
+            self.keep(kept.record, &event, kept.id);
         }
-        Ok(segment)
+        Ok(())
     }
 }
 
@@ -289,34 +302,33 @@ impl OpenSegment {
 pub(crate) fn parse(record: &Record) -> Event {
     std::panic::catch_unwind(|| Event::parse(record)).unwrap_or_else(|_| {
         tell_panic(record);
-        bare(record)
+        Event::bare(record)
     })
 }
 
 /// The events of a record, each with the record that it alone would be. Where making one panics, the whole record
 /// comes as bytes in its place and ends them.
 pub(crate) fn events(record: Record) -> impl Iterator<Item = (Record, Event)> {
-    // A line is by far the most frequent, and is not copied.
-    let (mut line, mut items) = match record.encoding {
-        Encoding::Line => (Some(record), None),
-        _ => (None, Some((record.clone(), Event::all(record)))),
-    };
+    let mut whole = Some(record);
+    let mut items = None;
     std::iter::from_fn(move || {
-        if let Some(line) = line.take() {
+        // By far the most frequent, and not copied.
+        if let Some(line) = whole.take_if(|record| record.encoding == Encoding::Line) {
             let event = parse(&line);
             return Some((line, event));
         }
-        let (_, each) = items.as_mut()?;
-        match std::panic::catch_unwind(AssertUnwindSafe(|| each.next())) {
-            Ok(next) => next,
-            Err(_) => {
-                let (mut whole, _) = items.take()?;
-                whole.encoding = Encoding::Line;
-                tell_panic(&whole);
-                let event = bare(&whole);
-                Some((whole, event))
-            }
-        }
+        let record = whole.as_ref()?;
+        let next = || {
+            let items = items.get_or_insert_with(|| Event::all(record.clone()));
+            items.next()
+        };
+        std::panic::catch_unwind(AssertUnwindSafe(next)).unwrap_or_else(|_| {
+            let mut whole = whole.take()?;
+            whole.encoding = Encoding::Line;
+            tell_panic(&whole);
+            let event = Event::bare(&whole);
+            Some((whole, event))
+        })
     })
 }
 
@@ -333,31 +345,4 @@ fn tell_panic(record: &Record) {
         offset,
         "parsing a record panicked"
     );
-}
-
-/// The event of a record without anything that was read out of its line.
-fn bare(record: &Record) -> Event {
-    let arrival_ns = record.timestamp_ms.saturating_mul(1_000_000);
-    let context = record.origin.as_ref().map(|origin| &origin.context);
-    Event {
-        timestamp_ns: arrival_ns,
-        arrival_ns,
-        timestamp_from: TimestampFrom::Arrival,
-        level: None,
-        service: context.and_then(|context| context.service.clone()),
-        host: context.map(|context| context.host.clone()),
-        path: context.map(|context| context.path.clone()),
-        raw: record.value.clone(),
-        body: Body::Raw(0..record.value.len()),
-        attributes: serde_json::Map::new(),
-        trace_id: None,
-        span_id: None,
-        span: None,
-        parse_failed: true,
-        truncated_from: record.origin.as_ref().and_then(|origin| origin.true_len),
-        continues: record
-            .origin
-            .as_ref()
-            .is_some_and(|origin| origin.continues),
-    }
 }

@@ -82,17 +82,20 @@ impl Event {
         Events::new(record)
     }
 
-    /// The event of bytes that nothing is known of.
-    pub(crate) fn bare(record: &Record) -> Event {
+    /// The event of a record of which only the origin is read: its line says nothing, or is not to be trusted.
+    /// It is what [`Event::parse`] makes of a line that does not fit its format.
+    pub fn bare(record: &Record) -> Event {
         let arrival_ns = record.timestamp_ms.saturating_mul(1_000_000);
+        let origin = record.origin.as_ref();
+        let context = origin.map(|origin| &origin.context);
         Event {
             timestamp_ns: arrival_ns,
             arrival_ns,
             timestamp_from: TimestampFrom::Arrival,
             level: None,
-            service: None,
-            host: None,
-            path: None,
+            service: context.and_then(|context| context.service.clone()),
+            host: context.map(|context| context.host.clone()),
+            path: context.map(|context| context.path.clone()),
             raw: record.value.clone(),
             body: Body::Raw(0..record.value.len()),
             attributes: Map::new(),
@@ -100,8 +103,8 @@ impl Event {
             span_id: None,
             span: None,
             parse_failed: true,
-            truncated_from: None,
-            continues: false,
+            truncated_from: origin.and_then(|origin| origin.true_len),
+            continues: origin.is_some_and(|origin| origin.continues),
         }
     }
 
@@ -111,9 +114,10 @@ impl Event {
         let context = origin.map(|origin| &*origin.context);
         let zone = context.and_then(|context| context.timezone.as_deref());
         let format = context.map_or(&Format::Auto, |context| &context.format);
-        let fitted = parse::parse(&record.value, format, &Clock::new(arrival_ns, zone));
-        let parse_failed = fitted.is_none();
-        let parsed = fitted.unwrap_or_default();
+        let clock = Clock::new(arrival_ns, zone);
+        let Some(parsed) = parse::parse(&record.value, format, &clock) else {
+            return Event::bare(record);
+        };
         let whole = || Body::Raw(0..record.value.len());
         Event {
             timestamp_ns: parsed.time_ns.unwrap_or(arrival_ns),
@@ -137,7 +141,7 @@ impl Event {
             trace_id: parsed.trace_id,
             span_id: parsed.span_id,
             span: None,
-            parse_failed,
+            parse_failed: false,
             truncated_from: origin.and_then(|origin| origin.true_len),
             continues: origin.is_some_and(|origin| origin.continues),
         }
