@@ -51,12 +51,48 @@ pub(crate) async fn run(
     Ok(())
 }
 
-async fn tidy(
+/// Deletes and merges until there is nothing left to do. The first failure is returned once all that can be done is.
+pub(crate) async fn tidy(
     indexes: &[Kept],
     pipeline: &Pipeline,
     stop: &CancellationToken,
 ) -> Result<(), Error> {
-    // Deleting first: on a full disk it is what makes merging possible again.
+    let mut failed = None;
+    let mut able: Vec<&Publisher> = indexes.iter().map(|kept| &kept.publisher).collect();
+    let mut is_work_left = true;
+    while is_work_left {
+        // Before each round: a backlog may take hours, and on a full disk it is what makes merging possible again.
+        delete(indexes).await?;
+        is_work_left = false;
+        // In turn, so that an index with much to merge does not keep the others from it, …
+        let mut still_able = Vec::with_capacity(able.len());
+        for publisher in able {
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+            match merge_once(publisher, &publisher.catalog.snapshot()).await {
+                Ok(merged) => {
+                    if merged {
+                        pipeline.merged(&publisher.index);
+                        is_work_left = true;
+                    }
+                    still_able.push(publisher);
+                }
+                // … and neither does one whose splits cannot be merged: one of them may be damaged for good.
+                Err(error) if error.is_retriable() => {
+                    tracing::debug!(index = &*publisher.index, %error, "a merge failed");
+                    failed.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        able = still_able;
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// Ends what is older than its retention, and removes files whose grace is over.
+async fn delete(indexes: &[Kept]) -> Result<(), Error> {
     for Kept {
         publisher,
         retention,
@@ -67,20 +103,6 @@ async fn tidy(
     }
     if let Some(Kept { publisher, .. }) = indexes.first() {
         delete_marked(publisher, limits::DELETE_GRACE, now_ms()).await?;
-    }
-    // In turn, so that an index with much to merge does not keep the others from it.
-    let mut is_work_left = true;
-    while is_work_left {
-        is_work_left = false;
-        for Kept { publisher, .. } in indexes {
-            if stop.is_cancelled() {
-                return Ok(());
-            }
-            if merge_once(publisher, &publisher.catalog.snapshot()).await? {
-                pipeline.merged(&publisher.index);
-                is_work_left = true;
-            }
-        }
     }
     Ok(())
 }

@@ -1,12 +1,16 @@
 //! Merges, retention and the grace.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
 
 use super::machine::{Life, Machine, NOON_MS, dies_at, lines};
 use crate::{
     hot::Mould,
+    janitor::{Kept, tidy},
     kind::Kind,
     merge::merge_once,
+    pipeline::Pipeline,
     recover::recover,
     retention::{delete_marked, expire},
     tables,
@@ -73,6 +77,33 @@ async fn eight_splits_become_one_and_the_old_files_stay_for_the_grace() {
         90,
         "merges move no checkpoint"
     );
+}
+
+#[tokio::test]
+async fn an_index_that_cannot_be_merged_does_not_keep_others_from_it() {
+    let mut logs = Machine::new(1);
+    let mut spans = Machine::of_spans_beside(&logs, 1);
+    let mut lives = Machine::start_all(&[&logs, &spans], Arc::new(|_| true)).await;
+    for publish in 0..8 {
+        logs.append(0, 1, publish, NOON_MS);
+        spans.push_spans(0, publish..publish + 1);
+        for (life, machine) in lives.iter_mut().zip([&logs, &spans]) {
+            life.consume_all(machine);
+            life.publish().await.unwrap();
+        }
+    }
+    let catalogs: Vec<_> = lives.iter().map(|life| Arc::clone(&life.catalog)).collect();
+    let kept = |life: Life| Kept {
+        publisher: life.publisher,
+        retention: Duration::from_secs(100 * 365 * 86_400),
+    };
+    let mut indexes: Vec<Kept> = lives.into_iter().map(kept).collect();
+    indexes[0].publisher.splits_dir = logs.folder.path().join("gone");
+    let stop = CancellationToken::new();
+    let failed = tidy(&indexes, &Pipeline::default(), &stop).await;
+    assert!(failed.unwrap_err().is_retriable(), "it is tried again");
+    let splits = catalogs.iter().map(|index| index.snapshot().splits.len());
+    assert_eq!(splits.collect::<Vec<_>>(), [8, 1]);
 }
 
 #[tokio::test]
