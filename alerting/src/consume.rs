@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use logboom_client::Consumer;
+use logboom_client::{Assignment, Consumer};
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
@@ -174,7 +174,8 @@ impl Loop {
             self.evaluate(move |evaluator| evaluator.feed(records, now))
                 .await?;
         }
-        if let Some(clock) = self.lookout.passed(&self.evaluator.readings) {
+        let has_read_to = |ends: &[Assignment]| self.consumer.has_read_to(ends);
+        if let Some(clock) = self.lookout.passed(&self.evaluator.readings, has_read_to) {
             let now = now_ns();
             self.evaluate(move |evaluator| evaluator.engine.tick(clock, now))
                 .await?;

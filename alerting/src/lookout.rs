@@ -173,13 +173,20 @@ impl Lookout {
         Vec::new()
     }
 
-    /// The instant of which it is known by now that all that came before it has been fed.
-    pub(crate) fn passed(&mut self, readings: &[Reading]) -> Option<i64> {
+    /// The instant of which it is known by now that all that came before it has been fed. `has_read_to` says whether
+    /// there is nothing more for a reader before these offsets, where no record was the last one before them.
+    pub(crate) fn passed(
+        &mut self,
+        readings: &[Reading],
+        has_read_to: impl FnOnce(&[Assignment]) -> bool,
+    ) -> Option<i64> {
         let (clock, _) = self.heads.take_if(|(_, ends)| {
-            readings
-                .iter()
-                .zip(ends)
-                .all(|(reading, end)| reading.next_offset >= *end)
+            let with_end = readings.iter().zip(&*ends);
+            let behind = with_end.filter(|(reading, end)| reading.next_offset < **end);
+            let behind: Vec<Assignment> = behind
+                .map(|(reading, end)| reading.assignment(*end))
+                .collect();
+            behind.is_empty() || has_read_to(&behind)
         })?;
         Some(clock)
     }
@@ -214,4 +221,49 @@ fn names_of(readings: &[Reading]) -> impl Iterator<Item = Partition> {
     readings
         .iter()
         .map(|reading| (Arc::clone(&reading.topic), reading.partition))
+}
+
+#[cfg(test)]
+mod tests {
+    use logboom_client::{Checkpoint, ClientConfig, Marks};
+
+    use super::*;
+    use crate::{IndexConfig, Timing};
+
+    #[tokio::test]
+    async fn markers_behind_the_last_record_do_not_hold_the_clock() {
+        let reading = |partition, next_offset| {
+            let checkpoint = Checkpoint {
+                incarnation: 1,
+                next_offset,
+                last_crc: None,
+            };
+            let (index, topic) = (Arc::from("logs"), Arc::from("logs"));
+            Reading::new(index, topic, partition, checkpoint, Marks::default())
+        };
+        let readings = [reading(0, 7), reading(1, 4)];
+        let config = Config {
+            data_dir: "unused".into(),
+            queue: ClientConfig {
+                // Nobody listens there.
+                bootstrap: "127.0.0.1:1".to_owned(),
+                client_id: "test".to_owned(),
+            },
+            indexes: vec![IndexConfig::logs()],
+            partitions: 1,
+            rules: Vec::new(),
+            receivers: Vec::new(),
+            external_url: String::new(),
+            timing: Timing::default(),
+        };
+        let mut lookout = Lookout::new(&Arc::new(config), Left::new()).unwrap();
+        lookout.heads = Some((99, vec![7, 5]));
+        assert_eq!(lookout.passed(&readings, |_| false), None);
+        let marker = |behind: &[Assignment]| {
+            assert_eq!(behind, [readings[1].assignment(5)]);
+            true
+        };
+        assert_eq!(lookout.passed(&readings, marker), Some(99));
+        assert_eq!(lookout.passed(&readings, |_| true), None, "told once");
+    }
 }

@@ -103,6 +103,15 @@ impl Reading {
         self.dirty = true;
     }
 
+    /// An offset of this partition.
+    pub(crate) fn assignment(&self, offset: i64) -> Assignment {
+        Assignment {
+            topic: self.topic.to_string(),
+            partition: self.partition,
+            offset,
+        }
+    }
+
     /// What has to be written down, if it moved since the last time.
     pub(crate) fn take_progress(&mut self) -> Option<Progress> {
         std::mem::take(&mut self.dirty).then(|| Progress {
@@ -123,12 +132,8 @@ impl Reading {
 
 /// What the consumer has to be told to read.
 pub(crate) fn assignments(readings: &[Reading]) -> Vec<Assignment> {
-    let one = |reading: &Reading| Assignment {
-        topic: reading.topic.to_string(),
-        partition: reading.partition,
-        offset: reading.next_offset,
-    };
-    readings.iter().map(one).collect()
+    let next = |reading: &Reading| reading.assignment(reading.next_offset);
+    readings.iter().map(next).collect()
 }
 
 /// Finds all partitions of the topics and where to go on in each. Waits for the queue; nothing when

@@ -140,7 +140,10 @@ impl Running {
                 published = joined(&mut self.publishing) => self.published(published?)?,
                 received = self.consumer.recv(limits::BATCH_RECORDS_MAX, limits::BATCH_BYTES_MAX, limits::RECEIVE_WAIT),
                     if !is_full => match received {
-                        Ok(records) if records.is_empty() => self.look_for_partitions(stop).await?,
+                        Ok(records) if records.is_empty() => {
+                            self.note_caught_up();
+                            self.look_for_partitions(stop).await?;
+                        }
                         Ok(records) => {
                             self.add(records).await?;
                             // Steady traffic on the old partitions must not hide new ones.
@@ -189,13 +192,8 @@ impl Running {
         if self.is_caught_up || self.unrefreshed {
             return;
         }
-        let builder = self.builder();
-        let reached = |((topic, partition), end): (&(Arc<str>, i32), &i64)| {
-            builder
-                .position(topic, *partition)
-                .is_some_and(|position| position.current().next_offset >= *end)
-        };
-        if self.targets.iter().all(reached) {
+        let behind = behind(&self.targets, self.builder());
+        if behind.is_empty() || self.consumer.has_read_to(&behind) {
             self.is_caught_up = true;
             self.parts.catalog.caught_up();
             tracing::info!(
@@ -479,6 +477,21 @@ impl Running {
     }
 }
 
+/// The ends that no record was the last one before. Markers of transactions may stand there, which no reader is given.
+fn behind(targets: &HashMap<(Arc<str>, i32), i64>, builder: &Builder) -> Vec<Assignment> {
+    let is_behind = |((topic, partition), end): &(&(Arc<str>, i32), &i64)| {
+        let position = builder.position(topic, *partition);
+        position.is_none_or(|position| position.current().next_offset < **end)
+    };
+    let behind = targets.iter().filter(is_behind);
+    let behind = behind.map(|((topic, partition), end)| Assignment {
+        topic: topic.to_string(),
+        partition: *partition,
+        offset: *end,
+    });
+    behind.collect()
+}
+
 /// A new incarnation comes after all that any topic has had, so also after what those were in before. One that goes
 /// on is kept; only directories from before this was so have two topics in the same.
 fn own_incarnation(wanted: u32, is_new: bool, others: impl Iterator<Item = u32>) -> u32 {
@@ -505,7 +518,33 @@ async fn joined(
 
 #[cfg(test)]
 mod tests {
+    use logboom_client::Marks;
+
     use super::*;
+    use crate::{hot::Mould, kind::Kind};
+
+    #[test]
+    fn only_ends_that_no_record_reached_are_looked_behind() {
+        let mut builder = Builder::new(Mould::new(Kind::Logs), 64 << 20);
+        let topic: Arc<str> = Arc::from("logs");
+        for (partition, next_offset) in [(0, 7), (1, 4)] {
+            let checkpoint = Checkpoint {
+                incarnation: 1,
+                next_offset,
+                last_crc: None,
+            };
+            let position = Position::new(checkpoint, Marks::default());
+            builder.place(&topic, partition, position);
+        }
+        let targets = [(0, 7), (1, 5)].map(|(at, end)| ((Arc::clone(&topic), at), end));
+        let behind = behind(&HashMap::from(targets), &builder);
+        let expected = Assignment {
+            topic: "logs".to_owned(),
+            partition: 1,
+            offset: 5,
+        };
+        assert_eq!(behind, [expected]);
+    }
 
     #[test]
     fn topics_of_an_index_never_share_an_incarnation_of_a_partition() {

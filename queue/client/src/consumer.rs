@@ -35,7 +35,10 @@ pub struct Assignment {
 
 /// Reads records.
 pub struct Consumer {
+    config: ClientConfig,
+    prefetch_bytes: usize,
     inner: StreamConsumer<Context>,
+    is_assigned: bool,
     decoder: Decoder,
     /// An error met behind records that were returned, for the next call.
     failed: Option<Error>,
@@ -55,15 +58,11 @@ impl Consumer {
         agent_topics: &[String],
         prefetch_bytes: usize,
     ) -> Result<Consumer, Error> {
-        let inner = config
-            .consumer(&config.client_id, prefetch_bytes)
-            .create_with_context(Context::new(&config.bootstrap))
-            .map_err(|source| Error::Create {
-                bootstrap: config.bootstrap.clone(),
-                source: Box::new(source),
-            })?;
         Ok(Consumer {
-            inner,
+            config: config.clone(),
+            prefetch_bytes,
+            inner: client(config, prefetch_bytes)?,
+            is_assigned: false,
             decoder: Decoder::new(agent_topics),
             failed: None,
         })
@@ -82,9 +81,28 @@ impl Consumer {
     pub fn assign(&mut self, assignments: &[Assignment]) -> Result<(), Error> {
         let list = partition_list(assignments)?;
         self.failed = None;
+        // librdkafka forgets the positions of an earlier assignment a moment after it has taken the next one. Taken
+        // for those of the next, records would count as read that are not.
+        if std::mem::replace(&mut self.is_assigned, true) {
+            self.inner = client(&self.config, self.prefetch_bytes)?;
+        }
         self.inner.assign(&list).map_err(|source| Error::Consume {
             what: "assign partitions",
             source: Box::new(source),
+        })
+    }
+
+    /// Whether all that is before these offsets was returned since it was assigned, or is for no reader: a transaction
+    /// ends with a marker, which takes an offset. So behind the last record of a partition there may be more.
+    pub fn has_read_to(&self, ends: &[Assignment]) -> bool {
+        // It fails for a client that is being destroyed, and no other.
+        let positions = self.inner.position().unwrap_or_default();
+        ends.iter().all(|end| {
+            let position = positions.find_partition(&end.topic, end.partition);
+            position.is_some_and(|position| match position.offset() {
+                Offset::Offset(next) => next >= end.offset,
+                _ => false,
+            })
         })
     }
 
@@ -152,6 +170,16 @@ impl Consumer {
                 source: Box::new(source),
             })
     }
+}
+
+fn client(config: &ClientConfig, prefetch_bytes: usize) -> Result<StreamConsumer<Context>, Error> {
+    config
+        .consumer(&config.client_id, prefetch_bytes)
+        .create_with_context(Context::new(&config.bootstrap))
+        .map_err(|source| Error::Create {
+            bootstrap: config.bootstrap.clone(),
+            source: Box::new(source),
+        })
 }
 
 /// What an error of librdkafka means to the caller; `Ok` when it passes by itself.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -334,4 +336,84 @@ async fn admin_counts_partitions_reads_ends_and_commits() {
         )
         .await
         .unwrap();
+}
+
+/// A produce request (version 3) of one batch: the marker that commits a transaction, as a coordinator writes it.
+fn commit_marker() -> Vec<u8> {
+    const CONTROL_AND_TRANSACTIONAL: i16 = 0x30;
+    let (key, value) = ([0u8, 0, 0, 1], [0u8; 6]);
+    let mut record = vec![0, 0, 0, 2 * key.len() as u8];
+    record.extend(key);
+    record.push(2 * value.len() as u8);
+    record.extend(value);
+    record.push(0);
+
+    let mut checked = CONTROL_AND_TRANSACTIONAL.to_be_bytes().to_vec();
+    checked.extend(0i32.to_be_bytes());
+    checked.extend([0; 16]);
+    checked.extend(9i64.to_be_bytes());
+    checked.extend(0i16.to_be_bytes());
+    checked.extend((-1i32).to_be_bytes());
+    checked.extend(1i32.to_be_bytes());
+    checked.push(2 * record.len() as u8);
+    checked.extend(record);
+
+    let mut batch = 0i64.to_be_bytes().to_vec();
+    batch.extend((checked.len() as i32 + 9).to_be_bytes());
+    batch.extend(0i32.to_be_bytes());
+    batch.push(2);
+    batch.extend(crc32c::crc32c(&checked).to_be_bytes());
+    batch.extend(checked);
+
+    let string = |text: &str| [&(text.len() as i16).to_be_bytes(), text.as_bytes()].concat();
+    let mut request = [0i16.to_be_bytes(), 3i16.to_be_bytes()].concat();
+    request.extend(1i32.to_be_bytes());
+    request.extend(string("coordinator"));
+    request.extend((-1i16).to_be_bytes());
+    request.extend((-1i16).to_be_bytes());
+    request.extend(1000i32.to_be_bytes());
+    request.extend(1i32.to_be_bytes());
+    request.extend(string(TOPIC));
+    request.extend(1i32.to_be_bytes());
+    request.extend(0i32.to_be_bytes());
+    request.extend((batch.len() as i32).to_be_bytes());
+    request.extend(batch);
+    [&(request.len() as i32).to_be_bytes(), &*request].concat()
+}
+
+#[tokio::test]
+async fn a_marker_at_the_end_of_a_partition_is_passed() {
+    let cluster = cluster(1);
+    let producer = Producer::new(&cluster.config).unwrap();
+    let sent = producer.send(TOPIC, Some(0), None, b"a", 1, &[]).await;
+    sent.unwrap().await.unwrap();
+    let brokers = cluster.config.bootstrap.clone();
+    tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(brokers).unwrap();
+        stream.write_all(&commit_marker()).unwrap();
+        stream.read_exact(&mut [0; 8]).unwrap();
+    })
+    .await
+    .unwrap();
+    let admin = Admin::new(&cluster.config).unwrap();
+    assert_eq!(admin.watermarks(TOPIC, 0).await.unwrap(), (0, 2));
+
+    let mut consumer = Consumer::new(&cluster.config, &[]).unwrap();
+    // From the record on, and from the marker on: where a checkpoint behind the record stands.
+    for from in [0, 1] {
+        consumer.assign(&at(from)).unwrap();
+        assert!(!consumer.has_read_to(&at(2)), "nothing is read yet");
+        let reading = async {
+            let mut offsets = Vec::new();
+            while !consumer.has_read_to(&at(2)) {
+                let wait = Duration::from_millis(100);
+                let records = consumer.recv(10, 1 << 20, wait).await.unwrap();
+                offsets.extend(records.iter().map(|record| record.offset));
+            }
+            offsets
+        };
+        let offsets = tokio::time::timeout(Duration::from_secs(20), reading).await;
+        assert_eq!(offsets.unwrap(), (from..1).collect::<Vec<_>>());
+        assert!(!consumer.has_read_to(&at(3)));
+    }
 }
