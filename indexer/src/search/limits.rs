@@ -15,3 +15,13 @@ pub(crate) const BLOCK_DOCS: usize = tantivy::COLLECT_BLOCK_BUFFER_LEN;
 
 /// Decompressed blocks of stored records kept per segment while verifying: candidates come in order.
 pub(crate) const VERIFY_BLOCKS_CACHED: usize = 1;
+
+/// Contexts, and topics, that one search remembers; a split rarely holds more sources.
+pub(crate) const CONTEXTS_MAX: usize = 4_096;
+
+/// Of a table: combinations of a segment whose group is remembered: 4 MiB. Beyond, all are forgotten: a key that
+/// is different for each event gains nothing from being remembered.
+pub(crate) const SLOTS_MAX: usize = 32_768;
+
+/// Of a table: texts that a source remembers: 16 MiB of the longest.
+pub(crate) const TEXTS_MAX: usize = 4_096;

@@ -17,10 +17,6 @@ use super::limits;
 use super::matching::{Block, Candidates, Matching, Part, Plan, read_record};
 use super::stats_columns::Sources;
 
-/// Combinations of a segment whose group is remembered: 4 MiB. Beyond, all are forgotten: a key that
-/// is different for each event gains nothing from being remembered.
-const SLOTS_MAX: usize = 32_768;
-
 /// Feeds one table.
 pub(crate) struct Tabulating<'a> {
     pub(crate) matching: Matching<'a>,
@@ -112,7 +108,7 @@ impl<'a> Tabulating<'a> {
                     None => self.aggregation.group(&sources.key(doc, time_ns)?),
                 };
                 if known.is_none() && remembers {
-                    if slots.len() >= SLOTS_MAX {
+                    if slots.len() >= limits::SLOTS_MAX {
                         slots.clear();
                     }
                     slots.insert(numbers, slot);

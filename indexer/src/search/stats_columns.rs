@@ -11,12 +11,10 @@ use logboom_query::{Aggregation, Cell, Field, GroupKey, KINDS, STATUSES, SpanFie
 use tantivy::columnar::{Column, ColumnValues, StrColumn};
 use tantivy::{DocId, Searcher, SegmentReader};
 
+use super::limits;
 use super::matching::values;
 use crate::schema::{self, Mark, Schema};
 use crate::span_columns;
-
-/// Texts that a source remembers: 16 MiB of the longest.
-const TEXTS_MAX: usize = 4_096;
 
 /// Sources of all keys and inputs of an aggregation.
 pub(crate) struct Sources {
@@ -193,7 +191,7 @@ impl Source {
                 if !known.contains_key(&number) {
                     let mut text = String::new();
                     column.ord_to_str(number, &mut text)?;
-                    if known.len() >= TEXTS_MAX {
+                    if known.len() >= limits::TEXTS_MAX {
                         known.clear();
                     }
                     known.insert(number, text);

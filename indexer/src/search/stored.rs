@@ -15,12 +15,11 @@ use bytes::Bytes;
 use logboom_event::{Context, Encoding, EventId, Format, Origin, Record, SourceId};
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::limits;
+
 const LINE: u8 = 1;
 const OTLP_LOGS: u8 = 2;
 const OTLP_SPANS: u8 = 3;
-
-/// Contexts that one search remembers; a split rarely holds more sources.
-const CONTEXTS_MAX: usize = 4_096;
 
 #[derive(Serialize, Deserialize)]
 struct StoredRecord<'a> {
@@ -191,7 +190,7 @@ impl Decoder {
             format: stored.format.parse::<Format>()?,
             timezone: stored.timezone.map(str::to_owned),
         });
-        if self.contexts.len() >= CONTEXTS_MAX {
+        if self.contexts.len() >= limits::CONTEXTS_MAX {
             self.contexts.clear();
         }
         self.contexts.insert(blob.into(), Arc::clone(&context));
@@ -203,7 +202,7 @@ impl Decoder {
             return Arc::clone(known);
         }
         let topic: Arc<str> = Arc::from(name);
-        if self.topics.len() >= CONTEXTS_MAX {
+        if self.topics.len() >= limits::CONTEXTS_MAX {
             self.topics.clear();
         }
         self.topics.insert(name.into(), Arc::clone(&topic));
