@@ -2,7 +2,8 @@
 //!
 //! Ids are lower-case hex, lengths of time nanoseconds. A service without a name is the empty text: its resource
 //! named none. `complete` is false when the time budget ended first, when a limit that the notes or fields
-//! name was reached, or while the indexer still reads what the queue held at its start.
+//! name was reached, or while the indexer still reads what the queue held at its start. Where counts are then of a part
+//! of the range, the notes say from when on they are whole.
 
 use serde::{Deserialize, Serialize};
 
@@ -158,6 +159,8 @@ pub struct Dependencies {
     pub edges: Vec<Edge>,
     /// All services with a span in the range, by name.
     pub services: Vec<String>,
+    /// What is left out, in words. Parents that were not looked for in all of the index leave the answer `complete`: it is
+    /// ordinary that they were never sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }

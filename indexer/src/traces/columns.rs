@@ -145,14 +145,6 @@ impl TraceKey {
     pub(crate) fn is_known(self) -> bool {
         self != TraceKey { high: 0, low: 0 }
     }
-
-    /// Which of `passes` reads this trace: all spans of a trace are in one.
-    pub(crate) fn pass(self, passes: u64) -> u64 {
-        /// 2^64 over the golden ratio: spreads ids that count up.
-        const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
-        let hash = (self.high ^ self.low.rotate_left(32)).wrapping_mul(SPREAD);
-        ((u128::from(hash) * u128::from(passes)) >> 64) as u64
-    }
 }
 
 /// Reads 16 hex digits of either case; zero is no id.
@@ -244,22 +236,6 @@ mod tests {
         }
         for text in ["+000000000000001", "0000000000000000", "1"] {
             assert_eq!(span_id(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn passes_share_traces_evenly_whether_ids_are_random_or_count_up() {
-        for step in [1, 0x0123_4567_89AB_CDEF] {
-            let mut counts = [0; 4];
-            for n in 0..4_000_u64 {
-                let low = n.wrapping_mul(step);
-                let pass = TraceKey { high: 0, low }.pass(4);
-                counts[usize::try_from(pass).unwrap()] += 1;
-            }
-            assert!(
-                counts.iter().all(|count| (800..1_200).contains(count)),
-                "{counts:?}"
-            );
         }
     }
 }

@@ -1,30 +1,28 @@
 //! Who calls whom: a call is a span whose parent is of another service.
 //!
-//! The parent is looked for in all of the index, for it may have started before the range or come later than
-//! its child. Three steps for each pass: the parents that spans of the range name; the services of these; the
-//! calls. Parts outside the range are read only while parents are missing, and by their traces' terms when these are few.
+//! The range is read slice by slice, and each slice up to three times: the parents that its spans name; the services of
+//! these; the calls. A parent is looked for where the slice was read, then by reading as much again of what
+//! started up to an hour before and after, and in all of the index by its trace's term. Parents that were never sent are
+//! ordinary, so what is spent on those that are not found is bounded, and the answer says how many were given up.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::time::Instant;
 
 use logboom_query::Quantiles;
-use tantivy::Searcher;
 use tantivy::schema::IndexRecordOption;
+use tantivy::{DocId, SegmentReader};
 
 use super::answer::{Dependencies, Edge};
 use super::columns::{Names, SpanColumns, SpanKey, TraceKey};
 use super::services::quantile;
-use super::sweep::{Seen, each_span, passes};
+use super::sweep::{self, Group, Seen, Sweep};
 use super::{limits, newest_first, range};
 use crate::catalog::Snapshot;
 use crate::kind::Kind;
 use crate::schema::Schema;
 use crate::search::matching::Part;
 use crate::search::{Budget, SearchError, parts};
-
-/// A trace's term costs as much as reading so many documents' columns.
-const DOCS_PER_TERM: u64 = 300;
 
 #[derive(Default)]
 struct Calls {
@@ -33,16 +31,25 @@ struct Calls {
     count: u64,
 }
 
-/// Services of the parents that a pass is about.
+/// The parents that the spans of a slice name.
 #[derive(Default)]
 struct Parents {
-    services: HashMap<SpanKey, Option<u32>>,
-    unknown: u64,
+    /// Services of those that were found.
+    found: HashMap<SpanKey, u32>,
+    /// Apart, for each segment is asked for these alone.
+    missing: HashSet<SpanKey>,
     overflowed: bool,
 }
 
-struct Graph {
+struct Graph<'a> {
     schema: Schema,
+    parts: Vec<Part<'a>>,
+    sweep: Sweep<'a>,
+    deadline: Instant,
+    /// Of a slice.
+    spans_max: usize,
+    /// For one slice.
+    terms_max: usize,
     names: Names,
     /// By name: has a span in the range.
     present: Vec<bool>,
@@ -50,6 +57,10 @@ struct Graph {
     seen: Seen,
     /// There were too many names or edges.
     left_out: bool,
+    /// Not all parents or calls of a slice could be remembered.
+    overflowed: bool,
+    /// Parents that were not looked for in all of the index.
+    given_up: usize,
 }
 
 /// Answers from one snapshot of the spans.
@@ -59,207 +70,205 @@ pub fn dependencies(
     to_ns: Option<i64>,
     budget: Budget,
 ) -> Result<Dependencies, SearchError> {
-    in_passes(snapshot, from_ns, to_ns, budget, limits::PASS_SPANS_MAX)
+    let (spans_max, terms_max) = (limits::SLICE_SPANS_MAX, limits::TERMS_MAX);
+    in_slices(snapshot, from_ns, to_ns, budget, spans_max, terms_max)
 }
 
-pub(super) fn in_passes(
+pub(super) fn in_slices(
     snapshot: &Snapshot,
     from_ns: Option<i64>,
     to_ns: Option<i64>,
     budget: Budget,
-    spans_max: u64,
+    spans_max: usize,
+    terms_max: usize,
 ) -> Result<Dependencies, SearchError> {
     let range = range(from_ns, to_ns)?;
     let mut parts = parts(snapshot)?;
     newest_first(&mut parts);
+    let deadline = budget.deadline();
+    let sweep = Sweep::over(&parts, &range, limits::PARENT_REACH_NS, deadline)?;
+    let slices = sweep.slices(&range, spans_max);
     let mut graph = Graph {
         schema: Schema::of(Kind::Spans),
+        parts,
+        sweep,
+        deadline,
+        spans_max,
+        terms_max: terms_max / slices.len(),
         names: Names::new(limits::NAMES_MAX),
         present: Vec::new(),
         edges: HashMap::new(),
         seen: Seen::default(),
         left_out: false,
+        overflowed: false,
+        given_up: 0,
     };
-    let passes = passes(&parts, &range, spans_max);
-    let (mut in_time, mut overflowed) = (true, false);
-    for pass in 0..passes {
-        let mut parents = Parents::default();
-        graph.seen.forget();
-        let of_pass = |key: &SpanKey| key.trace.pass(passes) == pass;
-        in_time = graph.wanted(&parts, &range, budget.deadline(), &of_pass, &mut parents)?;
-        // Half of what is left, so that there is time to count what was found.
-        let half = Instant::now() + budget.deadline().saturating_duration_since(Instant::now()) / 2;
-        in_time &= graph.find(&parts, &range, half, &mut parents)?;
-        in_time &= graph.count(&parts, &range, budget.deadline(), &parents)?;
-        overflowed |= parents.overflowed || graph.seen.overflowed;
+    let (mut counted_from_ns, mut in_time) = (None, false);
+    for slice in slices {
+        in_time = graph.slice(&slice)?;
         if !in_time {
             break;
         }
+        counted_from_ns = Some(slice.start);
     }
-    let complete = in_time && !overflowed && !graph.left_out && snapshot.complete;
-    Ok(graph.into_answer(complete, overflowed))
+    let complete = in_time && !graph.overflowed && !graph.left_out && snapshot.complete;
+    let out_of_time = (!in_time).then(|| sweep::note(counted_from_ns));
+    Ok(graph.into_answer(complete, out_of_time))
 }
 
-impl Graph {
+impl<'a> Graph<'a> {
+    /// False when the time ended.
+    fn slice(&mut self, slice: &Range<i64>) -> Result<bool, SearchError> {
+        let mut parents = Parents::default();
+        self.seen.forget();
+        let in_time = self.name_parents(slice, &mut parents)?
+            && self.find(slice, &mut parents)?
+            && self.count(slice, &parents)?;
+        self.overflowed |= parents.overflowed || self.seen.overflowed;
+        Ok(in_time)
+    }
+
     /// Notes whose services are needed.
-    fn wanted(
+    fn name_parents(
         &mut self,
-        parts: &[Part<'_>],
-        range: &Range<i64>,
-        deadline: Instant,
-        of_pass: &impl Fn(&SpanKey) -> bool,
+        slice: &Range<i64>,
         parents: &mut Parents,
     ) -> Result<bool, SearchError> {
-        each_span(parts, range, deadline, |columns, doc, _| {
-            match columns.service.number(doc, &mut self.names)? {
-                Some(service) => {
-                    let at = service as usize;
-                    if self.present.len() <= at {
-                        self.present.resize(at + 1, false);
+        self.sweep
+            .each_span(slice, self.deadline, |columns, doc, _| {
+                match columns.service.number(doc, &mut self.names)? {
+                    Some(service) => {
+                        let at = service as usize;
+                        if self.present.len() <= at {
+                            self.present.resize(at + 1, false);
+                        }
+                        self.present[at] = true;
                     }
-                    self.present[at] = true;
+                    None => self.left_out = true,
                 }
-                None => self.left_out = true,
-            }
-            if let Some(key) = columns.parent_key(doc).filter(of_pass) {
-                parents.want(key);
-            }
-            Ok(())
-        })
+                if let Some(key) = columns.parent_key(doc) {
+                    parents.want(key);
+                }
+                Ok(())
+            })
     }
 
     /// Finds the services of the parents: where the children are, most likely.
-    fn find(
-        &mut self,
-        parts: &[Part<'_>],
-        range: &Range<i64>,
-        deadline: Instant,
-        parents: &mut Parents,
-    ) -> Result<bool, SearchError> {
-        let (near, far): (Vec<&Part<'_>>, Vec<&Part<'_>>) =
-            parts.iter().partition(|part| part.is_within_reach(range));
-        for part in near.into_iter().chain(far) {
-            if parents.unknown == 0 {
+    fn find(&mut self, slice: &Range<i64>, parents: &mut Parents) -> Result<bool, SearchError> {
+        let (within, around) = self.sweep.around(slice, limits::PARENT_REACH_NS);
+        if !self.read(&within, parents)? {
+            return Ok(false);
+        }
+        let mut docs = 0;
+        let enough = around.iter().take_while(|group| {
+            docs += group.docs();
+            docs < self.spans_max
+        });
+        let around = &around[..enough.count()];
+        let readers = self.readers(slice.end.saturating_add(limits::PARENT_REACH_NS));
+        let terms = |parents: &Parents| parents.missing.len().saturating_mul(readers.len());
+        if terms(parents).saturating_mul(limits::DOCS_PER_TERM) > docs
+            && !self.read(around, parents)?
+        {
+            return Ok(false);
+        }
+        if terms(parents) > self.terms_max {
+            self.given_up += parents.missing.len();
+            return Ok(true);
+        }
+        for reader in readers {
+            if parents.missing.is_empty() {
                 break;
             }
-            if Instant::now() >= deadline {
-                return Ok(false);
-            }
-            let by_terms = parents.unknown * DOCS_PER_TERM < part.searcher.num_docs();
-            let in_time = if by_terms {
-                self.look_up(part.searcher, deadline, parents)?
-            } else {
-                self.read(part, deadline, parents)?
-            };
-            if !in_time {
+            if !self.look_up(reader, parents)? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    fn read(
-        &mut self,
-        part: &Part<'_>,
-        deadline: Instant,
-        parents: &mut Parents,
-    ) -> Result<bool, SearchError> {
-        for reader in part.searcher.segment_readers() {
-            let mut columns = SpanColumns::open(reader)?;
-            for doc in 0..reader.max_doc() {
-                if doc % 64 == 0 && Instant::now() >= deadline {
-                    return Ok(false);
-                }
-                self.offer(&mut columns, doc, parents)?;
-            }
+    /// Segments with spans that started before a time; the newest first.
+    fn readers(&self, latest_ns: i64) -> Vec<&'a SegmentReader> {
+        let parts = self.parts.iter();
+        parts
+            .filter(|part| part.first_ns <= latest_ns)
+            .flat_map(|part| part.searcher.segment_readers())
+            .collect()
+    }
+
+    fn read(&mut self, groups: &[Group], parents: &mut Parents) -> Result<bool, SearchError> {
+        if parents.missing.is_empty() {
+            return Ok(true);
         }
-        Ok(true)
+        self.sweep
+            .each_document(groups, self.deadline, |columns, doc| {
+                self.left_out |= !parents.offer(columns, doc, &mut self.names)?;
+                Ok(!parents.missing.is_empty())
+            })
     }
 
     fn look_up(
         &mut self,
-        searcher: &Searcher,
-        deadline: Instant,
+        reader: &SegmentReader,
         parents: &mut Parents,
     ) -> Result<bool, SearchError> {
-        let unknown = parents.services.iter();
-        let unknown = unknown.filter(|(_, service)| service.is_none());
-        let traces: HashSet<TraceKey> = unknown.map(|(key, _)| key.trace).collect();
-        for reader in searcher.segment_readers() {
-            let inverted_index = reader.inverted_index(self.schema.fields)?;
-            let mut columns = SpanColumns::open(reader)?;
-            for trace in &traces {
-                if Instant::now() >= deadline {
+        let traces: HashSet<TraceKey> = parents.missing.iter().map(|key| key.trace).collect();
+        let inverted_index = reader.inverted_index(self.schema.fields)?;
+        let mut opened: Option<SpanColumns> = None;
+        for trace in traces {
+            let postings = inverted_index
+                .read_block_postings(&trace.term(&self.schema), IndexRecordOption::Basic)
+                .map_err(tantivy::TantivyError::from)?;
+            if Instant::now() >= self.deadline {
+                return Ok(false);
+            }
+            let Some(mut postings) = postings else {
+                continue;
+            };
+            let columns = match &mut opened {
+                Some(columns) => columns,
+                none => none.insert(SpanColumns::open(reader)?),
+            };
+            while !postings.docs().is_empty() {
+                if Instant::now() >= self.deadline {
                     return Ok(false);
                 }
-                let postings = inverted_index
-                    .read_block_postings(&trace.term(&self.schema), IndexRecordOption::Basic)
-                    .map_err(tantivy::TantivyError::from)?;
-                let Some(mut postings) = postings else {
-                    continue;
-                };
-                while !postings.docs().is_empty() {
-                    for &doc in postings.docs() {
-                        self.offer(&mut columns, doc, parents)?;
-                    }
-                    postings.advance();
+                for &doc in postings.docs() {
+                    self.left_out |= !parents.offer(columns, doc, &mut self.names)?;
                 }
+                postings.advance();
             }
         }
         Ok(true)
     }
 
-    /// Is this span one of the parents?
-    fn offer(
-        &mut self,
-        columns: &mut SpanColumns,
-        doc: u32,
-        parents: &mut Parents,
-    ) -> Result<(), SearchError> {
-        let Some(key) = columns.key(doc) else {
-            return Ok(());
-        };
-        let Some(service @ None) = parents.services.get_mut(&key) else {
-            return Ok(());
-        };
-        match columns.service.number(doc, &mut self.names)? {
-            Some(number) => *service = Some(number),
-            None => self.left_out = true,
-        }
-        parents.unknown -= u64::from(service.is_some());
-        Ok(())
+    fn count(&mut self, slice: &Range<i64>, parents: &Parents) -> Result<bool, SearchError> {
+        self.sweep
+            .each_span(slice, self.deadline, |columns, doc, start_ns| {
+                let key = columns.parent_key(doc);
+                let Some(&parent) = key.and_then(|key| parents.found.get(&key)) else {
+                    return Ok(());
+                };
+                let Some(child) = columns.service.number(doc, &mut self.names)? else {
+                    return Ok(());
+                };
+                if parent == child || !self.seen.is_new(columns.key(doc), start_ns) {
+                    return Ok(());
+                }
+                let ends = (parent, child);
+                if self.edges.len() >= limits::EDGES_MAX && !self.edges.contains_key(&ends) {
+                    self.left_out = true;
+                    return Ok(());
+                }
+                let calls = self.edges.entry(ends).or_default();
+                calls.count += 1;
+                calls.errors += u64::from(columns.is_error(doc));
+                calls.durations.add(columns.duration.get_val(doc) as f64);
+                Ok(())
+            })
     }
 
-    fn count(
-        &mut self,
-        parts: &[Part<'_>],
-        range: &Range<i64>,
-        deadline: Instant,
-        parents: &Parents,
-    ) -> Result<bool, SearchError> {
-        each_span(parts, range, deadline, |columns, doc, _| {
-            let key = columns.parent_key(doc);
-            let parent = key.and_then(|key| parents.services.get(&key).copied().flatten());
-            let child = columns.service.number(doc, &mut self.names)?;
-            let (Some(parent), Some(child)) = (parent, child) else {
-                return Ok(());
-            };
-            if parent == child || !self.seen.is_new(columns.key(doc)) {
-                return Ok(());
-            }
-            if self.edges.len() >= limits::EDGES_MAX && !self.edges.contains_key(&(parent, child)) {
-                self.left_out = true;
-                return Ok(());
-            }
-            let calls = self.edges.entry((parent, child)).or_default();
-            calls.count += 1;
-            calls.errors += u64::from(columns.is_error(doc));
-            calls.durations.add(columns.duration.get_val(doc) as f64);
-            Ok(())
-        })
-    }
-
-    fn into_answer(self, complete: bool, overflowed: bool) -> Dependencies {
+    fn into_answer(self, complete: bool, out_of_time: Option<String>) -> Dependencies {
         let text = |number: u32| self.names.text(number).to_owned();
         let mut edges: Vec<Edge> = self
             .edges
@@ -291,27 +300,87 @@ impl Graph {
                 limits::EDGES_MAX
             )
         });
-        let overflowed = overflowed
-            .then(|| "a trace is so large that not all calls in it could be told apart".to_owned());
+        let overflowed = self.overflowed.then(|| {
+            "so many spans started at one instant that not all calls could be told apart".to_owned()
+        });
+        let given_up = (self.given_up > 0).then(|| {
+            format!(
+                "{} parents are not among the spans that started near their children, nor looked for elsewhere: \
+                 their calls are left out",
+                self.given_up
+            )
+        });
+        let notes = [out_of_time, left_out, overflowed, given_up];
         Dependencies {
             complete,
             edges,
             services,
-            notes: [left_out, overflowed].into_iter().flatten().collect(),
+            notes: notes.into_iter().flatten().collect(),
         }
     }
 }
 
 impl Parents {
     fn want(&mut self, key: SpanKey) {
-        if self.services.contains_key(&key) {
-            return;
+        if self.missing.len() < limits::REMEMBERED_MAX {
+            self.missing.insert(key);
+        } else {
+            self.overflowed |= !self.missing.contains(&key);
         }
-        if self.services.len() >= limits::REMEMBERED_MAX {
-            self.overflowed = true;
-            return;
+    }
+
+    /// Is this span one of the parents? False: it is, but there are too many services.
+    fn offer(
+        &mut self,
+        columns: &mut SpanColumns,
+        doc: DocId,
+        names: &mut Names,
+    ) -> tantivy::Result<bool> {
+        let Some(key) = columns.key(doc).filter(|key| self.missing.contains(key)) else {
+            return Ok(true);
+        };
+        let service = columns.service.number(doc, names)?;
+        if let Some(service) = service {
+            self.missing.remove(&key);
+            self.found.insert(key, service);
         }
-        self.services.insert(key, None);
-        self.unknown += 1;
+        Ok(service.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::search::tests::{BASE_NS, split_of};
+    use crate::traces::tests::started;
+
+    #[test]
+    fn only_parents_that_are_still_missing_are_looked_for() {
+        const FOUND: i64 = 3_000;
+        let spans: Vec<_> = (0..FOUND).map(|at| started(at, BASE_NS + at)).collect();
+        let snapshot = Snapshot {
+            kind: Kind::Spans,
+            splits: vec![split_of(Kind::Spans, &spans)],
+            hot: Vec::new(),
+            complete: true,
+        };
+        let later = Instant::now() + Duration::from_secs(600);
+        let parts = parts(&snapshot).unwrap();
+        let sweep = Sweep::over(&parts, &(0..i64::MAX), 0, later).unwrap();
+        let mut parents = Parents::default();
+        for span in 1..=FOUND.cast_unsigned() + 1 {
+            let trace = TraceKey { high: 0, low: span };
+            parents.want(SpanKey { trace, span });
+        }
+        let mut names = Names::new(9);
+        let (groups, _) = sweep.around(&(0..i64::MAX), 0);
+        let in_time = sweep.each_document(&groups, later, |columns, doc| {
+            Ok(parents.offer(columns, doc, &mut names)?)
+        });
+        assert!(in_time.unwrap());
+        let missing: Vec<u64> = parents.missing.iter().map(|key| key.span).collect();
+        assert_eq!(missing, [FOUND.cast_unsigned() + 1]);
     }
 }

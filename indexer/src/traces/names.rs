@@ -6,7 +6,7 @@ use logboom_query::KINDS;
 
 use super::answer::{Names as Answer, OperationName, ServiceNames};
 use super::columns::Names;
-use super::sweep::each_span;
+use super::sweep::Sweep;
 use super::{limits, newest_first, range};
 use crate::catalog::Snapshot;
 use crate::search::{Budget, SearchError, parts};
@@ -25,7 +25,8 @@ pub fn names(
     let mut operations = Names::new(limits::NAMES_MAX);
     let mut found: HashSet<(u32, u32, u64)> = HashSet::new();
     let (mut last, mut complete) = (None, true);
-    let in_time = each_span(&parts, &range, budget.deadline(), |columns, doc, _| {
+    let sweep = Sweep::over(&parts, &range, 0, budget.deadline())?;
+    let in_time = sweep.each_span(&range, budget.deadline(), |columns, doc, _| {
         let service = columns.service.number(doc, &mut services)?;
         let operation = columns.operation.number(doc, &mut operations)?;
         let (Some(service), Some(operation)) = (service, operation) else {

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::columns::{SpanColumns, TraceKey};
+use super::newest_first;
 use crate::search::SearchError;
 use crate::search::matching::{Block, Matching, Part, Plan};
 
@@ -26,7 +27,7 @@ pub(crate) fn newest(
     parts: &mut [Part<'_>],
     size: usize,
 ) -> Result<(Vec<TraceKey>, bool), SearchError> {
-    parts.sort_by_key(|part| Reverse(part.last_ns));
+    newest_first(parts);
     let mut newest = Newest::new(size);
     for part in parts.iter() {
         newest.settle();

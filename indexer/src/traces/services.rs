@@ -8,7 +8,7 @@ use tantivy::DocId;
 
 use super::answer::{Series, ServiceRow, ServicesAnswer, ServicesRequest};
 use super::columns::{Names, SpanColumns};
-use super::sweep::{Seen, each_span, passes};
+use super::sweep::{self, Seen, Sweep};
 use super::{limits, newest_first, range};
 use crate::catalog::Snapshot;
 use crate::search::{Budget, RequestError, SearchError, parts, rfc3339};
@@ -31,8 +31,8 @@ struct Row {
 
 struct Requests<'a> {
     steps: Steps,
-    /// Only operations of this service.
-    service: Option<&'a str>,
+    /// Only operations of this service, which has this number.
+    service: Option<(&'a str, u32)>,
     services: Names,
     names: Names,
     /// By name.
@@ -49,14 +49,14 @@ pub fn services(
     request: &ServicesRequest,
     budget: Budget,
 ) -> Result<ServicesAnswer, SearchError> {
-    in_passes(snapshot, request, budget, limits::PASS_SPANS_MAX)
+    in_slices(snapshot, request, budget, limits::SLICE_SPANS_MAX)
 }
 
-pub(super) fn in_passes(
+pub(super) fn in_slices(
     snapshot: &Snapshot,
     request: &ServicesRequest,
     budget: Budget,
-    spans_max: u64,
+    spans_max: usize,
 ) -> Result<ServicesAnswer, SearchError> {
     let mut parts = parts(snapshot)?;
     newest_first(&mut parts);
@@ -71,39 +71,26 @@ pub(super) fn in_passes(
         .unwrap_or(last_ns.max(from_ns).saturating_add(1));
     let range = range(Some(from_ns), Some(to_ns))?;
     let steps = Steps::new(from_ns, to_ns, request.step_ns)?;
-    let mut requests = Requests {
-        steps,
-        service: request.service.as_deref(),
-        services: Names::new(limits::NAMES_MAX),
-        names: Names::new(limits::ROWS_MAX),
-        rows: Vec::new(),
-        cells: 0,
-        left_out: 0,
-        out_of_cells: false,
-        seen: Seen::default(),
-    };
-    let passes = passes(&parts, &range, spans_max);
-    let mut in_time = true;
-    for pass in 0..passes {
+    let mut requests = Requests::new(steps, request.service.as_deref());
+    let (mut counted_from_ns, mut in_time) = (None, false);
+    let sweep = Sweep::over(&parts, &range, 0, budget.deadline())?;
+    for slice in sweep.slices(&range, spans_max) {
         requests.seen.forget();
-        in_time = each_span(
-            &parts,
-            &range,
-            budget.deadline(),
-            |columns, doc, time_ns| {
-                if columns.is_entry(doc) && columns.trace(doc).pass(passes) == pass {
-                    requests.add(columns, doc, time_ns)?;
-                }
-                Ok(())
-            },
-        )?;
+        in_time = sweep.each_span(&slice, budget.deadline(), |columns, doc, time_ns| {
+            if columns.is_entry(doc) {
+                requests.add(columns, doc, time_ns)?;
+            }
+            Ok(())
+        })?;
         if !in_time {
             break;
         }
+        counted_from_ns = Some(slice.start);
     }
-    let notes = requests.notes();
+    let mut notes = requests.notes();
+    notes.extend((!in_time).then(|| sweep::note(counted_from_ns)));
     Ok(ServicesAnswer {
-        complete: in_time && notes.is_empty() && snapshot.complete,
+        complete: notes.is_empty() && snapshot.complete,
         step_ns: steps.width_ns,
         from: rfc3339(from_ns),
         to: rfc3339(to_ns),
@@ -112,7 +99,24 @@ pub(super) fn in_passes(
     })
 }
 
-impl Requests<'_> {
+impl<'a> Requests<'a> {
+    fn new(steps: Steps, service: Option<&'a str>) -> Requests<'a> {
+        let mut services = Names::new(limits::NAMES_MAX);
+        // Before all others, so that it has a number however many there are.
+        let wanted = service.and_then(|service| services.number(service));
+        Requests {
+            steps,
+            service: service.zip(wanted),
+            services,
+            names: Names::new(limits::ROWS_MAX),
+            rows: Vec::new(),
+            cells: 0,
+            left_out: 0,
+            out_of_cells: false,
+            seen: Seen::default(),
+        }
+    }
+
     fn add(
         &mut self,
         columns: &mut SpanColumns,
@@ -121,9 +125,8 @@ impl Requests<'_> {
     ) -> Result<(), SearchError> {
         let name = match self.service {
             None => columns.service.number(doc, &mut self.names)?,
-            Some(wanted) => {
-                let service = columns.service.number(doc, &mut self.services)?;
-                if service.is_none_or(|service| self.services.text(service) != wanted) {
+            Some((_, wanted)) => {
+                if columns.service.number(doc, &mut self.services)? != Some(wanted) {
                     return Ok(());
                 }
                 columns.operation.number(doc, &mut self.names)?
@@ -133,7 +136,7 @@ impl Requests<'_> {
             self.left_out += 1;
             return Ok(());
         };
-        if !self.seen.is_new(columns.key(doc)) {
+        if !self.seen.is_new(columns.key(doc), time_ns) {
             return Ok(());
         }
         let (name, step) = (name as usize, self.steps.of(time_ns));
@@ -170,9 +173,10 @@ impl Requests<'_> {
         let cells = self.out_of_cells.then(|| {
             "quantiles over time are left out for some rows; ask for a longer step".to_owned()
         });
-        let twice = self.seen.overflowed.then(|| {
-            "a trace is so large that spans of it that were sent twice may count twice".to_owned()
-        });
+        let twice = self
+            .seen
+            .overflowed
+            .then(|| "so many spans started at one instant that some may count twice".to_owned());
         [left_out, cells, twice].into_iter().flatten().collect()
     }
 
@@ -186,7 +190,7 @@ impl Requests<'_> {
             }
             let (service, operation) = match self.service {
                 None => (name, None),
-                Some(service) => (service.to_owned(), Some(name)),
+                Some((service, _)) => (service.to_owned(), Some(name)),
             };
             let total = |name| quantile(&row.durations, name).unwrap_or(0.0);
             let over_time = |name| {

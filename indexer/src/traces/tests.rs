@@ -23,7 +23,7 @@ use crate::kind::Kind;
 use crate::search::Budget;
 use crate::search::tests::{BASE_NS, Indexed, snapshot_of, split_of};
 
-const SECOND_NS: i64 = 1_000_000_000;
+pub(super) const SECOND_NS: i64 = 1_000_000_000;
 
 fn long() -> Budget {
     Budget::within(Duration::from_secs(600))
@@ -37,6 +37,23 @@ fn cases() -> Range<u64> {
         }
         Err(_) => 0..std::env::var("LOGBOOM_CASES").map_or(8, |cases| cases.parse().unwrap()),
     }
+}
+
+/// A root that started at some time.
+pub(super) fn started(offset: i64, start_ns: i64) -> Indexed {
+    let number = offset.cast_unsigned() + 1;
+    let span = Sent {
+        trace: number.into(),
+        span: number,
+        parent: 0,
+        service: "cart",
+        operation: "charge",
+        kind: 2,
+        status: 0,
+        start_ns,
+        duration_ns: 1,
+    };
+    span.indexed(offset)
 }
 
 /// A span before it is sent.
@@ -248,8 +265,8 @@ fn services_are_those_computed_offline() {
                 step_ns: Some(rng.random_range(1..20) * SECOND_NS),
                 service: service.map(str::to_owned),
             };
-            for spans_max in [u64::MAX, 700] {
-                let found = services::in_passes(&snapshot, &request, long(), spans_max).unwrap();
+            for spans_max in [usize::MAX, 700] {
+                let found = services::in_slices(&snapshot, &request, long(), spans_max).unwrap();
                 assert!(found.complete);
                 naive.check_services(&request, &found);
             }
@@ -267,15 +284,72 @@ fn dependencies_are_exact() {
         let all = indexed(&mut rng, &sent, false);
         let snapshot = snapshot_of(Kind::Spans, &mut rng, &all);
         let naive = Naive::of(&all);
-        for spans_max in [u64::MAX, 150, 40] {
+        for spans_max in [usize::MAX, 150, 40] {
             let (from, to) = within(&mut rng);
-            let found = dependencies::in_passes(&snapshot, from, to, long(), spans_max).unwrap();
+            let terms_max = limits::TERMS_MAX;
+            let found =
+                dependencies::in_slices(&snapshot, from, to, long(), spans_max, terms_max).unwrap();
             assert!(found.complete);
             edges += found.edges.len();
             naive.check_dependencies(from, to, &found);
         }
     }
     assert!(edges > 0);
+}
+
+/// A gateway that reports elsewhere is the parent of all roots.
+#[test]
+fn parents_that_were_never_sent_are_given_up_without_losing_calls() {
+    let mut rng = StdRng::seed_from_u64(8);
+    let mut sent = sent(&mut rng, 600);
+    for span in &mut sent {
+        if span.parent == 0 {
+            span.parent = 2_000_000 + span.span;
+        }
+    }
+    let all = indexed(&mut rng, &sent, false);
+    let mut snapshot = snapshot_of(Kind::Spans, &mut rng, &all);
+    let far = (0..500).map(|at| started(9_000 + at, BASE_NS - 86_400 * SECOND_NS));
+    snapshot
+        .splits
+        .push(split_of(Kind::Spans, &far.collect::<Vec<_>>()));
+    let (naive, from) = (Naive::of(&all), Some(BASE_NS));
+    for (terms_max, given_up) in [(limits::TERMS_MAX, 0), (0, 1)] {
+        let found = dependencies::in_slices(&snapshot, from, None, long(), 200, terms_max).unwrap();
+        assert!(found.complete);
+        assert_eq!(found.notes.len(), given_up, "{:?}", found.notes);
+        naive.check_dependencies(from, None, &found);
+    }
+}
+
+#[test]
+fn a_service_has_its_operations_however_many_others_there_are() {
+    let mut rng = StdRng::seed_from_u64(10);
+    let mut span = sent(&mut rng, 1).remove(0);
+    (span.kind, span.parent) = (2, 0);
+    let all: Vec<Indexed> = (0..=limits::NAMES_MAX)
+        .map(|number| {
+            span.service = match number < limits::NAMES_MAX {
+                true => format!("service-{number}").leak(),
+                false => "wanted",
+            };
+            span.span = number as u64 + 1;
+            span.indexed(number as i64)
+        })
+        .collect();
+    let snapshot = Snapshot {
+        kind: Kind::Spans,
+        splits: vec![split_of(Kind::Spans, &all)],
+        hot: Vec::new(),
+        complete: true,
+    };
+    let request = ServicesRequest {
+        service: Some("wanted".to_owned()),
+        ..ServicesRequest::default()
+    };
+    let found = services(&snapshot, &request, long()).unwrap();
+    assert!(found.complete);
+    assert_eq!(found.rows.iter().map(|row| row.requests).sum::<u64>(), 1);
 }
 
 /// Few parents are looked up by the terms of their traces, not by reading the part.
@@ -377,10 +451,14 @@ fn what_ran_out_of_time_or_is_not_all_read_yet_says_so() {
         ]
     };
     assert_eq!(complete(&snapshot, long()), [true; 5]);
-    assert_eq!(
-        complete(&snapshot, Budget::within(Duration::ZERO)),
-        [false; 5]
-    );
+    let none = || Budget::within(Duration::ZERO);
+    assert_eq!(complete(&snapshot, none()), [false; 5]);
+    for notes in [
+        services(&snapshot, &request, none()).unwrap().notes,
+        dependencies(&snapshot, None, None, none()).unwrap().notes,
+    ] {
+        assert!(notes[0].contains("only a part of the range"), "{notes:?}");
+    }
     snapshot.complete = false;
     assert_eq!(complete(&snapshot, long()), [false; 5]);
 }
