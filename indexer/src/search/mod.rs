@@ -118,6 +118,12 @@ impl Budget {
     pub(crate) fn deadline(self) -> Instant {
         self.deadline
     }
+
+    /// When a first step must end, so that the next has time for what it found.
+    pub(crate) fn first_two_thirds(self) -> Instant {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        self.deadline.checked_sub(left / 3).unwrap_or(self.deadline)
+    }
 }
 
 /// Answers one request from one snapshot of the index that it is for; `query` is its `q`, read as one of that index.

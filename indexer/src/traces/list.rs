@@ -44,9 +44,10 @@ pub fn list(
         schema: &schema,
         query: &query,
         range: range(request.from_ns, request.to_ns)?,
-        deadline: budget.deadline(),
+        deadline: budget.first_two_thirds(),
         decoder: Decoder::default(),
     };
+    // What was found in its time is shown: the rest of the budget is for that.
     let (found, mut complete) = newest(&mut matching, &mut parts, request.limit)?;
     let mut segments = Segments::new(&schema, &parts, limits::NAMES_MAX);
     let mut traces = Vec::with_capacity(found.len());

@@ -6,7 +6,7 @@ mod naive;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use logboom_event::otlp::{Request, Signal};
 use logboom_event::{Event, EventId, Record};
@@ -245,6 +245,35 @@ fn trace_search_gives_the_newest_traces_and_all_that_they_have() {
         }
     }
     assert!(listed > 0, "the queries fit the data");
+}
+
+#[test]
+fn what_was_found_before_the_time_ended_is_listed() {
+    let mut rng = StdRng::seed_from_u64(9);
+    let mut sent = sent(&mut rng, 2_000);
+    for span in sent.iter_mut().step_by(100) {
+        span.operation = "timeout";
+    }
+    let all = indexed(&mut rng, &sent, false);
+    let snapshot = snapshot_of(Kind::Spans, &mut rng, &all);
+    // The index cannot tell, and the page is never full.
+    let search = TraceSearch {
+        q: "/time.ut/".to_owned(),
+        limit: 1_000,
+        ..TraceSearch::default()
+    };
+    let begun = Instant::now();
+    assert!(list(&snapshot, &search, long()).unwrap().traces.len() > 10);
+    let whole = begun.elapsed();
+    let found: Vec<TraceList> = [8, 4, 2]
+        .map(|share| list(&snapshot, &search, Budget::within(whole / share)).unwrap())
+        .into();
+    assert!(
+        found
+            .iter()
+            .any(|list| !list.complete && !list.traces.is_empty()),
+        "{found:?}"
+    );
 }
 
 #[test]
