@@ -201,6 +201,10 @@ fn search_failure(error: &SearchError) -> Response {
             StatusCode::BAD_REQUEST,
             json!({"message": error.to_string()}),
         ),
+        SearchError::OutOfTime => failure(
+            StatusCode::SERVICE_UNAVAILABLE,
+            json!({"message": error.to_string()}),
+        ),
         SearchError::Index(_) => {
             tracing::error!(%error, "a search failed");
             failure(

@@ -13,6 +13,11 @@ pub enum SearchError {
     /// Another part of the request is at fault.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// An answer without anything in it would say that there is nothing.
+    #[error(
+        "the time ended before all of the index was looked at, and nothing was found until then; try again"
+    )]
+    OutOfTime,
     /// The index is.
     #[error("the index cannot be read")]
     Index(#[from] IndexError),

@@ -73,14 +73,14 @@ impl<'a> Segments<'a> {
         Ok(Rows { rows, complete })
     }
 
-    /// The span as it was first read.
+    /// The span as it was first read, and whether all of the index was looked at.
     pub(crate) fn row(
         &mut self,
         key: SpanKey,
         deadline: Instant,
-    ) -> Result<Option<Row>, SearchError> {
-        let (rows, _) = self.read(key.trace, Some(key.span), deadline)?;
-        Ok(rows.into_iter().min_by_key(|row| row.id))
+    ) -> Result<(Option<Row>, bool), SearchError> {
+        let (rows, complete) = self.read(key.trace, Some(key.span), deadline)?;
+        Ok((rows.into_iter().min_by_key(|row| row.id), complete))
     }
 
     /// Those of the trace that have the span id, where one is given: span ids make no terms.

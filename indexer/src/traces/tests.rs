@@ -20,8 +20,8 @@ use self::naive::Naive;
 use super::*;
 use crate::catalog::Snapshot;
 use crate::kind::Kind;
-use crate::search::Budget;
 use crate::search::tests::{BASE_NS, Indexed, snapshot_of, split_of};
+use crate::search::{Budget, SearchError};
 
 pub(super) const SECOND_NS: i64 = 1_000_000_000;
 
@@ -470,10 +470,19 @@ fn what_ran_out_of_time_or_is_not_all_read_yet_says_so() {
     let request = ServicesRequest::default();
     let complete = |snapshot: &Snapshot, budget: Budget| {
         let hex = format!("{:032x}", sent[0].trace);
-        let trace = trace(snapshot, &hex, budget).unwrap();
+        let span = trace(snapshot, &hex, long()).unwrap().unwrap().spans.id[0].clone();
+        let span = super::span(snapshot, &hex, &span, budget);
+        let trace = trace(snapshot, &hex, budget);
+        for error in [trace.as_ref().err(), span.as_ref().err()]
+            .into_iter()
+            .flatten()
+        {
+            assert!(matches!(error, SearchError::OutOfTime), "{error}");
+        }
+        assert_eq!(span.is_ok(), trace.is_ok());
         [
             list(snapshot, &search, budget).unwrap().complete,
-            trace.is_some_and(|trace| trace.complete),
+            trace.is_ok_and(|trace| trace.unwrap().complete),
             services(snapshot, &request, budget).unwrap().complete,
             dependencies(snapshot, None, None, budget).unwrap().complete,
             names(snapshot, None, None, budget).unwrap().complete,

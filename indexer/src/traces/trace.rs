@@ -37,7 +37,7 @@ pub(super) fn of_at_most(
     let mut segments = Segments::new(&schema, &parts, spans_max);
     let mut rows = segments.rows(key, budget.deadline())?;
     let Some((start_ns, duration_ns)) = rows.extent() else {
-        return Ok(None);
+        return none(rows.complete);
     };
     let total = rows.rows.len();
     rows.rows.truncate(spans_max);
@@ -86,8 +86,9 @@ pub fn span(
     let schema = Schema::of(Kind::Spans);
     let parts = parts(snapshot)?;
     let mut segments = Segments::new(&schema, &parts, 0);
-    let Some(row) = segments.row(key, budget.deadline())? else {
-        return Ok(None);
+    let (row, complete) = segments.row(key, budget.deadline())?;
+    let Some(row) = row else {
+        return none(complete);
     };
     let store = segments
         .reader(&row)
@@ -96,6 +97,14 @@ pub fn span(
     let record = read_record(&store, row.doc, row.id, &mut Decoder::default())?;
     let event = Event::parse(&record);
     Ok(Some(Hit::new(&record, &event, row.id)))
+}
+
+/// Nothing was found; that nothing is there is known only when all was read.
+fn none<T>(complete: bool) -> Result<Option<T>, SearchError> {
+    match complete {
+        true => Ok(None),
+        false => Err(SearchError::OutOfTime),
+    }
 }
 
 fn known(trace_id: &str) -> Result<TraceKey, RequestError> {

@@ -58,6 +58,7 @@ pub(super) async fn traces(
     (status = 200, description = "Spans by start; `parent` is a row, or -1", body = super::trace_answer::Trace),
     (status = 400, description = "This is no id", body = super::answer::ErrorAnswer),
     (status = 404, description = "The index has no span of it", body = super::answer::ErrorAnswer),
+    (status = 503, description = "The time ended before all of the index was looked at", body = super::answer::ErrorAnswer),
 ))]
 pub(super) async fn trace(
     State(shared): App,
@@ -78,6 +79,7 @@ pub(super) async fn trace(
     (status = 200, description = "The span as a search gives it", body = super::answer::Row),
     (status = 400, description = "This is no id", body = super::answer::ErrorAnswer),
     (status = 404, description = "The index has no such span", body = super::answer::ErrorAnswer),
+    (status = 503, description = "The time ended before all of the index was looked at", body = super::answer::ErrorAnswer),
 ))]
 pub(super) async fn span(
     State(shared): App,
