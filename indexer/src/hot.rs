@@ -19,7 +19,7 @@ use crate::{
     error::Error,
     kind::Kind,
     limits,
-    schema::{Schema, register_tokenizers},
+    schema::{Schema, register_tokenizers, time_ns},
 };
 
 /// What every segment of the index has in common. Cheap to clone.
@@ -96,7 +96,7 @@ pub(crate) struct Extent {
 impl Extent {
     fn extend(&mut self, record: &Record, event: &Event, arrival_ms: i64) {
         let first = self.docs == 0;
-        let time = event.timestamp_ns;
+        let time = time_ns(event);
         self.time_min_ns = if first {
             time
         } else {

@@ -144,7 +144,7 @@ impl Schema {
         if let Some(body) = own_body {
             document.add_text(self.body, body);
         }
-        document.add_i64(self.time, event.timestamp_ns);
+        document.add_i64(self.time, time_ns(event));
         let level = level(event).map_or(0, |level| level.number().into());
         document.add_u64(self.level, level);
         document.add_u64(self.home, home(id));
@@ -185,6 +185,12 @@ impl Mark {
             Mark::CutColumn => [1, 3],
         }
     }
+}
+
+/// Where an event is put in time. Ranges end before their end, so the last instant that there is is nobody's: who says
+/// `never` by it is a nanosecond early.
+pub(crate) fn time_ns(event: &Event) -> i64 {
+    event.timestamp_ns.min(i64::MAX - 1)
 }
 
 /// Incarnation and partition in one column: their order is that of ids.

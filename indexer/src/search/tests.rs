@@ -21,7 +21,7 @@ pub(crate) mod otlp;
 use super::*;
 use crate::catalog::OpenSplit;
 use crate::kind::Kind;
-use crate::schema::{Schema, register_tokenizers};
+use crate::schema::{Schema, register_tokenizers, time_ns};
 use crate::tables::SplitMeta;
 
 pub(crate) const BASE_NS: i64 = 1_769_846_400_000_000_000; // 2026-01-31T08:00:00Z
@@ -203,7 +203,7 @@ fn split(events: &[Indexed]) -> Arc<OpenSplit> {
 }
 
 pub(crate) fn split_of(kind: Kind, events: &[Indexed]) -> Arc<OpenSplit> {
-    let times = || events.iter().map(|indexed| indexed.event.timestamp_ns);
+    let times = || events.iter().map(|indexed| time_ns(&indexed.event));
     let (first, last) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
     Arc::new(OpenSplit {
         id: Ulid::from_parts(1, 1),
@@ -626,6 +626,27 @@ fn loghub_answers_equal_a_scan() {
                 compare(&events, &snapshot, q, &mut rng);
             }
         }
+    }
+}
+
+/// What a sender writes that means `never`.
+#[test]
+fn an_event_at_the_last_instant_is_found() {
+    let mut rng = StdRng::seed_from_u64(3);
+    let mut events = events(&mut rng, 1);
+    events[0].event.timestamp_ns = i64::MAX;
+    for (splits, hot) in [
+        (vec![split(&events)], Vec::new()),
+        (Vec::new(), vec![segment(&events)]),
+    ] {
+        let snapshot = Snapshot {
+            splits,
+            hot,
+            complete: true,
+            ..Snapshot::default()
+        };
+        let found = execute(&snapshot, &SearchRequest::default(), long()).unwrap();
+        assert_eq!((found.total, found.hits.len()), (Some(1), 1));
     }
 }
 
