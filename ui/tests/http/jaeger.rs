@@ -206,6 +206,21 @@ async fn a_search_becomes_a_query_of_spans_and_gives_whole_traces() {
 }
 
 #[tokio::test]
+async fn spans_without_an_id_are_all_there() {
+    let indexer = Arc::new(Indexer::default());
+    let without = |operation: &str| {
+        let mut span = span_hit(ID, 1);
+        span["span_id"] = Value::Null;
+        span["operation"] = json!(operation);
+        span
+    };
+    *indexer.hits.lock().unwrap() = vec![without("one"), without("two"), span_hit(ID, 7)];
+    let server = start(indexer, true).await;
+    let (_, answer) = get(&server, &format!("/api/traces/{ID}")).await;
+    assert_eq!(answer["data"][0]["spans"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
 async fn what_an_incomplete_index_answers_says_so() {
     let indexer = Arc::new(Indexer::default());
     *indexer.hits.lock().unwrap() = vec![span_hit(ID, 1)];

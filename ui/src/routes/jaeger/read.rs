@@ -148,7 +148,9 @@ impl Gathered {
 
     fn add(&mut self, hit: Hit) {
         let (mut span, origin) = Span::of(hit);
-        if self.is_cut || !self.seen.insert(span.span_id.clone()) {
+        // Without an id nothing tells a span that was sent again from another.
+        let is_new = span.span_id.is_empty() || self.seen.insert(span.span_id.clone());
+        if self.is_cut || !is_new {
             return;
         }
         if self.room.is_full() {
