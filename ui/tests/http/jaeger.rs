@@ -239,6 +239,44 @@ async fn what_an_incomplete_index_answers_says_so() {
     assert_eq!((status, &answer["data"]), (200, &json!([])));
     let said = answer["errors"][0]["msg"].to_string();
     assert!(said.contains("traces may be missing"), "{said}");
+    // What was not found may be there.
+    let other = "1af7651916cd43dd8448eb211c80319c";
+    let (status, answer) = get(&server, &format!("/api/traces/{other}")).await;
+    let said = answer["errors"][0]["msg"].to_string();
+    assert!(
+        status == 503 && said.contains("not all of the index"),
+        "{said}"
+    );
+    let (status, answer) = get(&server, &format!("/api/traces?traceID={other}")).await;
+    let said = answer["errors"][0]["msg"].to_string();
+    assert!(
+        status == 200 && said.contains("not all of the index"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn lists_that_may_lack_something_say_so() {
+    let indexer = Arc::new(Indexer::default());
+    let names = json!({"complete": false, "services": []});
+    let graph =
+        json!({"complete": false, "services": [], "edges": [], "notes": ["half is left out"]});
+    let answers = [("names", names), ("dependencies", graph)];
+    indexer.answers.lock().unwrap().extend(answers);
+    let server = start(Arc::clone(&indexer), true).await;
+    for (path, missing) in [
+        ("/api/services", "services may be missing"),
+        ("/api/services/cart/operations", "operations may be missing"),
+        ("/api/operations?service=cart", "operations may be missing"),
+        ("/api/dependencies", "calls may be missing"),
+    ] {
+        let (status, answer) = get(&server, path).await;
+        assert_eq!((status, &answer["data"]), (200, &json!([])), "{path}");
+        let said = answer["errors"][0]["msg"].to_string();
+        assert!(said.contains(missing), "{path}: {said}");
+    }
+    let (_, answer) = get(&server, "/api/dependencies").await;
+    assert_eq!(answer["errors"][1]["msg"], "half is left out");
 }
 
 #[tokio::test]

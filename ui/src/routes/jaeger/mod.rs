@@ -17,9 +17,9 @@ use logboom_indexer::traces::{ServiceNames, TraceSearch};
 use serde_json::{Value, json};
 use tokio::sync::SemaphorePermit;
 
-use self::answer::{Answer, Failure};
+use self::answer::{Answer, Failure, Problem};
 use self::form::{Asked, Wanted};
-use self::read::Reader;
+use self::read::{Added, Reader, UNKNOWN};
 use self::span::NO_SERVICE_NAME;
 use super::params::{self, Names};
 use super::{App, Shared};
@@ -32,9 +32,13 @@ use crate::limits::{JAEGER_READS_MAX, JAEGER_WAIT_MAX};
 ))]
 pub(super) async fn services(State(shared): App) -> Result<Response, Failure> {
     let names = shared.deps.search.names(None, None).await?;
+    let problems = incomplete(names.complete, "services").collect();
     let names: Vec<String> = names.services.into_iter().map(shown).collect();
     let total = names.len();
-    Answer::new(names, total).written().await
+    Answer::new(names, total)
+        .with_problems(problems)
+        .written()
+        .await
 }
 
 /// Names of a service's operations, in Jaeger's form.
@@ -46,10 +50,13 @@ pub(super) async fn operation_names(
     service: Result<Names<String>, ApiError>,
 ) -> Result<Response, Failure> {
     let Names(service) = service?;
-    let operations = operations_of(&shared, &service).await?;
+    let (operations, problems) = operations_of(&shared, &service).await?;
     let names: BTreeSet<String> = operations.into_iter().map(|(name, _)| name).collect();
     let total = names.len();
-    Answer::new(names, total).written().await
+    Answer::new(names, total)
+        .with_problems(problems)
+        .written()
+        .await
 }
 
 /// A service's operations with their kinds, in Jaeger's form.
@@ -62,14 +69,17 @@ pub(super) async fn operation_names(
 ))]
 pub(super) async fn operations(State(shared): App, asked: Asked) -> Result<Response, Failure> {
     let kind = asked.get("spanKind");
-    let operations = operations_of(&shared, asked.need("service")?).await?;
+    let (operations, problems) = operations_of(&shared, asked.need("service")?).await?;
     let operations: Vec<Value> = operations
         .into_iter()
         .filter(|(_, of)| kind.is_none_or(|kind| kind == of))
         .map(|(name, kind)| json!({"name": name, "spanKind": kind}))
         .collect();
     let total = operations.len();
-    Answer::new(operations, total).written().await
+    Answer::new(operations, total)
+        .with_problems(problems)
+        .written()
+        .await
 }
 
 /// Traces by search or by ids, in Jaeger's form.
@@ -96,7 +106,7 @@ pub(super) async fn traces(State(shared): App, asked: Asked) -> Result<Response,
     match wanted {
         Wanted::Ids(ids) => {
             for id in ids {
-                if !reader.add(&id).await? {
+                if reader.add(&id).await? == Added::No {
                     reader.not_found(&id);
                 }
             }
@@ -132,6 +142,7 @@ pub(super) async fn traces(State(shared): App, asked: Asked) -> Result<Response,
     (status = 200, description = "{\"data\": [{\"traceID\", \"spans\", \"processes\", \"warnings\"}], …}", body = Object),
     (status = 400, description = "This is no id", body = Object),
     (status = 404, description = "{\"data\": null, \"errors\": [{\"code\": 404, \"msg\": \"trace not found\"}], …}", body = Object),
+    (status = 503, description = "Not all of the index could be searched, or too many ask at once", body = Object),
 ))]
 pub(super) async fn trace(
     State(shared): App,
@@ -141,8 +152,10 @@ pub(super) async fn trace(
     let id = params::trace_id(&id)?;
     let _turn = turn(&shared).await?;
     let mut reader = Reader::new(&shared.deps.search);
-    if !reader.add(&id).await? {
-        return Err(Failure::trace_not_found());
+    match reader.add(&id).await? {
+        Added::Yes => {}
+        Added::No => return Err(Failure::trace_not_found()),
+        Added::Unknown => return Err(ApiError::Busy(UNKNOWN.to_owned()).into()),
     }
     let (traces, problems) = reader.end();
     Answer::new(traces, 0)
@@ -167,6 +180,10 @@ pub(super) async fn dependencies(State(shared): App, asked: Asked) -> Result<Res
         .search
         .dependencies(Some(from_ns), Some(to_ns))
         .await?;
+    let problems = incomplete(graph.complete, "calls");
+    let problems = problems
+        .chain(graph.notes.into_iter().map(Problem::of_answer))
+        .collect();
     let only = asked.get("service");
     let edges: Vec<Value> = graph
         .edges
@@ -175,20 +192,38 @@ pub(super) async fn dependencies(State(shared): App, asked: Asked) -> Result<Res
         .filter(|(parent, child, _)| only.is_none_or(|only| only == parent || only == child))
         .map(|(parent, child, calls)| json!({"parent": parent, "child": child, "callCount": calls}))
         .collect();
-    Answer::new(edges, 0).written().await
+    Answer::new(edges, 0)
+        .with_problems(problems)
+        .written()
+        .await
 }
 
 /// Operations of a service and their kinds; none of a service that is not known.
-async fn operations_of(shared: &Shared, service: &str) -> Result<Vec<(String, String)>, Failure> {
+async fn operations_of(
+    shared: &Shared,
+    service: &str,
+) -> Result<(Vec<(String, String)>, Vec<Problem>), Failure> {
     let names = shared.deps.search.names(None, None).await?;
+    let problems = incomplete(names.complete, "operations").collect();
     let of = names
         .services
         .into_iter()
         .filter(|of| of.name == service || (of.name.is_empty() && service == NO_SERVICE_NAME));
-    Ok(of
+    let operations = of
         .flat_map(|of| of.operations)
         .map(|operation| (operation.name, operation.kind))
-        .collect())
+        .collect();
+    Ok((operations, problems))
+}
+
+/// Nothing may be left out silently.
+fn incomplete(complete: bool, of: &str) -> impl Iterator<Item = Problem> {
+    let problem = (!complete).then(|| {
+        Problem::of_answer(format!(
+            "not all of the index could be read; {of} may be missing"
+        ))
+    });
+    problem.into_iter()
 }
 
 fn shown(service: ServiceNames) -> String {

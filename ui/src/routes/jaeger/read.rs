@@ -22,6 +22,19 @@ pub(super) struct Trace {
     warnings: Option<Vec<String>>,
 }
 
+/// Whether a trace was added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Added {
+    /// Or is named among the problems, where it had no room.
+    Yes,
+    /// It is not in the index.
+    No,
+    /// Nothing of it was found; it is named among the problems.
+    Unknown,
+}
+
+pub(super) const UNKNOWN: &str = "not all of the index could be searched, and no span of the trace was found until then; try again";
+
 /// What an answer may still take.
 #[derive(Clone, Copy)]
 struct Room {
@@ -51,15 +64,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Adds a trace; false when there is none of this id.
-    pub(super) async fn add(&mut self, id: &str) -> Result<bool, Failure> {
+    pub(super) async fn add(&mut self, id: &str) -> Result<Added, Failure> {
         if self.room.is_full() {
             let msg = format!(
                 "left out: an answer has at most {JAEGER_SPANS_MAX} spans and {} MiB; ask for this trace alone",
                 JAEGER_BYTES_MAX >> 20
             );
             self.problems.push(Problem::of_trace(msg, short(id)));
-            return Ok(true);
+            return Ok(Added::Yes);
         }
         let mut gathered = Gathered::new(self.room);
         let mut request = SearchRequest {
@@ -80,11 +92,18 @@ impl<'a> Reader<'a> {
             }
         }
         self.room = gathered.room;
-        let found = !gathered.spans.is_empty();
-        if found {
-            self.traces.push(gathered.trace(id));
-        }
-        Ok(found)
+        Ok(match (gathered.spans.is_empty(), gathered.complete) {
+            (false, _) => {
+                self.traces.push(gathered.trace(id));
+                Added::Yes
+            }
+            (true, true) => Added::No,
+            (true, false) => {
+                let problem = Problem::of_trace(UNKNOWN, short(id));
+                self.problems.push(problem);
+                Added::Unknown
+            }
+        })
     }
 
     pub(super) fn not_found(&mut self, id: &str) {
