@@ -49,7 +49,11 @@ pub const JAEGER_BYTES_MAX: usize = 64 << 20;
 /// Spans read from the indexer at a time: one such page is held twice. A trace of 50,000 takes ten.
 pub const JAEGER_PAGE_SPANS: usize = 5_000;
 
-/// Answers with whole traces that are put together at once: 4 times 64 MiB. More wait for their turn.
+/// Of such an answer, what is handed to a connection at a time.
+pub const JAEGER_CHUNK_BYTES: usize = 64 << 10;
+
+/// Answers with whole traces that are put together or being sent at once: 4 times 64 MiB of spans, and what their
+/// JSON has for escapes. More wait for their turn.
 pub const JAEGER_READS_MAX: usize = 4;
 
 /// How long a request waits for such a turn before it is refused.

@@ -38,8 +38,8 @@ struct Shared {
     /// Ends the live tails, which would otherwise hold up the end of the process.
     stop: CancellationToken,
     tails_open: Arc<AtomicUsize>,
-    /// Turns to put whole traces together in Jaeger's form.
-    jaeger_reads: Semaphore,
+    /// Turns to put whole traces together in Jaeger's form, and to send them.
+    jaeger_reads: Arc<Semaphore>,
 }
 
 type App = axum::extract::State<Arc<Shared>>;
@@ -113,7 +113,7 @@ pub(crate) fn router(config: &Config, deps: Deps, stop: CancellationToken) -> Ro
         deps,
         stop,
         tails_open: Arc::default(),
-        jaeger_reads: Semaphore::new(JAEGER_READS_MAX),
+        jaeger_reads: Arc::new(Semaphore::new(JAEGER_READS_MAX)),
     });
     let api = Router::new()
         .route("/api/v1/search", get(search::search))

@@ -10,12 +10,13 @@ mod read;
 mod span;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
 use logboom_indexer::traces::{ServiceNames, TraceSearch};
 use serde_json::{Value, json};
-use tokio::sync::SemaphorePermit;
+use tokio::sync::OwnedSemaphorePermit;
 
 use self::answer::{Answer, Failure, Problem};
 use self::form::{Asked, Wanted};
@@ -101,7 +102,7 @@ pub(super) async fn operations(State(shared): App, asked: Asked) -> Result<Respo
 ))]
 pub(super) async fn traces(State(shared): App, asked: Asked) -> Result<Response, Failure> {
     let wanted = asked.wanted(params::now_ns())?;
-    let _turn = turn(&shared).await?;
+    let turn = turn(&shared).await?;
     let mut reader = Reader::new(&shared.deps.search);
     match wanted {
         Wanted::Ids(ids) => {
@@ -131,7 +132,7 @@ pub(super) async fn traces(State(shared): App, asked: Asked) -> Result<Response,
     let (traces, problems) = reader.end();
     Answer::new(traces, 0)
         .with_problems(problems)
-        .written()
+        .written_in(turn)
         .await
 }
 
@@ -150,7 +151,7 @@ pub(super) async fn trace(
 ) -> Result<Response, Failure> {
     let Names(id) = id?;
     let id = params::trace_id(&id)?;
-    let _turn = turn(&shared).await?;
+    let turn = turn(&shared).await?;
     let mut reader = Reader::new(&shared.deps.search);
     match reader.add(&id).await? {
         Added::Yes => {}
@@ -160,7 +161,7 @@ pub(super) async fn trace(
     let (traces, problems) = reader.end();
     Answer::new(traces, 0)
         .with_problems(problems)
-        .written()
+        .written_in(turn)
         .await
 }
 
@@ -237,13 +238,13 @@ fn named(service: String) -> String {
     }
 }
 
-/// Waits until fewer answers than the limit are being put together.
-async fn turn(shared: &Shared) -> Result<SemaphorePermit<'_>, Failure> {
-    let turn = shared.jaeger_reads.acquire();
+/// Waits until fewer answers than the limit are being put together or sent.
+async fn turn(shared: &Shared) -> Result<OwnedSemaphorePermit, Failure> {
+    let turn = Arc::clone(&shared.jaeger_reads).acquire_owned();
     match tokio::time::timeout(JAEGER_WAIT_MAX, turn).await {
         Ok(Ok(permit)) => Ok(permit),
         _ => Err(ApiError::Busy(format!(
-            "{JAEGER_READS_MAX} answers with whole traces are being read, which is the limit; try again, or ask for fewer"
+            "{JAEGER_READS_MAX} answers with whole traces are being read or sent, which is the limit; try again, or ask for fewer"
         ))
         .into()),
     }
