@@ -23,7 +23,7 @@ pub(super) struct ServicesParams {
     /// Length of a step of the series, e.g. `30s`; fit for the range unless given.
     #[param(example = "1m")]
     step: Option<String>,
-    /// The operations of this service, instead of services.
+    /// The operations of this service, instead of services; empty is that of spans without one.
     service: Option<String>,
 }
 
@@ -50,7 +50,8 @@ fn request(params: ServicesParams, now_ns: i64) -> Result<ServicesRequest, ApiEr
         from_ns,
         to_ns,
         step_ns,
-        service: params.service.filter(|service| !service.is_empty()),
+        // The empty one is that of spans whose resource names none.
+        service: params.service,
     })
 }
 
@@ -128,6 +129,17 @@ mod tests {
             ..Default::default()
         };
         request(params, NOW).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_service_without_a_name_is_a_service() {
+        for service in [None, Some("cart".to_owned()), Some(String::new())] {
+            let params = ServicesParams {
+                service: service.clone(),
+                ..ServicesParams::default()
+            };
+            assert_eq!(request(params, NOW).unwrap().service, service);
+        }
     }
 
     #[test]
