@@ -229,6 +229,7 @@ impl Group {
                 samples.push(sample.clone());
             }
         }
+        self.forget_resolved(limits::EPISODES_MAX - 1);
         self.episodes.push(Episode {
             start,
             until: evidence.until,
@@ -306,15 +307,18 @@ impl Group {
                 || episode.end(rule.hold_ns) > low
                 || episode.seen.saturating_add(keep) > clock
         });
-        if self.episodes.len() > limits::EPISODES_MAX {
-            let mut surplus = self.episodes.len() - limits::EPISODES_MAX;
-            self.episodes.retain(|episode| {
-                let goes = surplus > 0 && !episode.is_open();
-                surplus -= usize::from(goes);
-                !goes
-            });
-        }
+        self.forget_resolved(limits::EPISODES_MAX);
         size(self) != before
+    }
+
+    /// Forgets the oldest resolved episodes until so many are left, or only open ones.
+    fn forget_resolved(&mut self, most: usize) {
+        let mut surplus = self.episodes.len().saturating_sub(most);
+        self.episodes.retain(|episode| {
+            let goes = surplus > 0 && !episode.is_open();
+            surplus -= usize::from(goes);
+            !goes
+        });
     }
 }
 

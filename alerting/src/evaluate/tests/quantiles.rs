@@ -94,6 +94,28 @@ fn keep_firing_for_nothing_resolves_at_the_value_that_lowers_it() {
 }
 
 #[test]
+fn flips_within_one_sweep_are_bounded_and_each_is_told() {
+    let mut values = Values::of(", keep_firing_for: 0s");
+    let mut told = std::collections::BTreeSet::new();
+    for index in 0..2_000_i64 {
+        let took_ms = if index % 2 == 0 { 900 } else { 1 };
+        let time = 1_000 * S + index * 1_000_000;
+        let record = record(1, index.cast_unsigned(), time, "x");
+        let mut event = event(&record, time);
+        let attributes = &mut event.attributes;
+        attributes.insert("took_ms".to_owned(), took_ms.into());
+        let item = item(&record, &event);
+        values.feeder.engine.feed(item, &[0], time);
+        let changes = values.feeder.engine.take().transitions;
+        let firing = changes.iter().filter(|told| told.change == Change::Firing);
+        told.extend(firing.map(|told| told.episode.start));
+        let group = &values.feeder.engine.rules[0].groups[&GroupKey::Values(vec![])];
+        assert!(group.episodes.len() <= limits::EPISODES_MAX);
+    }
+    assert!(told.len() > 900, "{}", told.len());
+}
+
+#[test]
 fn for_needs_values_that_keep_it_up_and_not_only_the_clock() {
     let mut values = Values::of(", for: 20s");
     // A backlog: the wall clock is far ahead of what is read.
