@@ -67,6 +67,13 @@ impl RuleState {
             open: HashSet::new(),
         }
     }
+
+    /// Whether a group may go. Asked for every event that finds no room, so nothing is looked through.
+    fn has_quiet(&self) -> bool {
+        let overflow = self.groups.get(&GroupKey::Overflow);
+        let kept = overflow.is_some_and(|group| !group.is_open());
+        self.groups.len() > self.open.len() + usize::from(kept)
+    }
 }
 
 /// An event with the record that it came in.
@@ -259,6 +266,9 @@ impl Engine {
     fn make_room(&mut self, at: usize) -> bool {
         metrics::counter!(crate::metrics::GROUPS_EVICTED).increment(1);
         let state = &mut self.rules[at];
+        if !state.has_quiet() {
+            return false;
+        }
         let mut quiet: Vec<(i64, GroupKey)> = state
             .groups
             .iter()
@@ -271,7 +281,7 @@ impl Engine {
             state.groups.remove(key);
             self.dirty.insert((at, key.clone()));
         }
-        !quiet.is_empty()
+        true
     }
 
     /// Says that everything which reached the queue before `clock` (wall clock) has been fed.

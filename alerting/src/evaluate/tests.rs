@@ -211,6 +211,31 @@ fn too_many_groups_fire_an_overflow_alert_and_spare_what_fires() {
 }
 
 #[test]
+fn events_that_find_no_room_cost_no_look_at_every_group() {
+    let rule =
+        one_rule("{name: a, regex: x, threshold: {count: 1, within: 60s, group_by: [user]}}");
+    let mut engine = Engine::new(std::slice::from_ref(&rule), idle());
+    let mut feed = |users: std::ops::Range<u64>| {
+        let begun = std::time::Instant::now();
+        for user in users {
+            let record = record(1, user, 1000 * S, "x");
+            let mut event = event(&record, 1000 * S);
+            event.attributes.insert("user".to_owned(), user.into());
+            engine.feed(item(&record, &event), &[0], 1000 * S);
+        }
+        engine.take();
+        assert!(engine.rules[0].groups.len() <= limits::GROUPS_MAX + 1);
+        begun.elapsed()
+    };
+    let most = limits::GROUPS_MAX as u64;
+    // Each fires, and is spared.
+    feed(0..most);
+    let known: Duration = (0..3).map(|_| feed(0..1_000)).min().unwrap();
+    let further: Duration = (0..3).map(|_| feed(most..most + 1_000)).min().unwrap();
+    assert!(further < known * 20, "{further:?} and {known:?}");
+}
+
+#[test]
 fn a_changed_rule_keeps_its_state_unless_it_counts_something_else() {
     let rule = one_rule("{name: a, regex: x, threshold: {count: 2, within: 60s}}");
     let mut feeder = Feeder::new(&rule);
