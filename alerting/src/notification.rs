@@ -148,7 +148,11 @@ impl Transition {
         let Some(mut url) = found else {
             return String::new();
         };
+        // A span counts at its end and is found by its start.
+        let spans = self.episode.samples.iter().flat_map(|sample| &sample.span);
+        let longest = spans.map(|span| span.duration_ns).max().unwrap_or(0);
         let from = self.episode.start.saturating_sub(self.rule.within_ns);
+        let from = from.saturating_sub_unsigned(longest);
         let to = self.episode.last_line.saturating_add(self.rule.within_ns);
         url.query_pairs_mut()
             .append_pair("q", &search(&self.rule))

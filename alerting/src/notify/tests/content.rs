@@ -103,7 +103,7 @@ fn a_body_of_spans_leads_to_their_traces() {
     told.episode.samples[0].span = Some(SampleSpan {
         service: Some("cart".to_owned()),
         operation: "GET <b>/cart".to_owned(),
-        duration_ns: 1_234_567_890,
+        duration_ns: 361_234_567_890,
         status: 2,
         span_id: Some([0xcd; 8]),
     });
@@ -120,7 +120,7 @@ fn a_body_of_spans_leads_to_their_traces() {
     for (name, value) in [
         ("service", "cart"),
         ("operation", "GET <b>/cart"),
-        ("duration", "1.234s"),
+        ("duration", "361.234s"),
         ("status", "error"),
         ("span_id", "cdcdcdcdcdcdcdcd"),
         ("trace_id", &trace),
@@ -133,11 +133,12 @@ fn a_body_of_spans_leads_to_their_traces() {
     }
     assert_eq!(
         (&sample["duration_ns"], &sample["index"]),
-        (&1_234_567_890.into(), &4.into())
+        (&361_234_567_890_u64.into(), &4.into())
     );
+    // The span began six minutes before the window did.
     assert_eq!(
         body["alerts"][0]["generatorURL"],
-        "http://logboom.example/ui/traces?q=%28a+OR+b%29+AND+duration%3A%3E500ms&from=2023-11-14T22%3A08%3A20Z&to=2023-11-14T22%3A18%3A20Z"
+        "http://logboom.example/ui/traces?q=%28a+OR+b%29+AND+duration%3A%3E500ms&from=2023-11-14T22%3A02%3A18.76543211Z&to=2023-11-14T22%3A18%3A20Z"
     );
     let unreachable = told.body("ops", "");
     assert!(
