@@ -70,6 +70,8 @@ export interface ServicesAnswer {
   from: string
   to: string
   rows: ServiceRow[]
+  /** What is left out, in words. */
+  notes?: string[]
 }
 
 export interface Edge {
@@ -86,6 +88,7 @@ export interface DependenciesAnswer {
   complete: boolean
   edges: Edge[]
   services: string[]
+  notes?: string[]
 }
 
 interface Range {

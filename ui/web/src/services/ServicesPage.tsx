@@ -73,7 +73,16 @@ function useServices({ from, to, run, bounds }: FixedBounds, service: string | u
   })
 }
 
-const Incomplete = () => <p className="warn incomplete"><WarnIcon /> {tt.services.incomplete}</p>
+/** What the numbers below leave out. */
+function LeftOut({ answer }: { answer: { complete: boolean; notes?: string[] } }) {
+  const notes = answer.notes ?? []
+  return (
+    <>
+      {!answer.complete && notes.length === 0 && <p className="warn left-out"><WarnIcon /> {tt.services.incomplete}</p>}
+      {notes.map((note) => <p key={note} className={answer.complete ? 'faint left-out' : 'warn left-out'} role="note">{!answer.complete && <WarnIcon />} {note}</p>)}
+    </>
+  )
+}
 
 function All({ address, fixed, go, showTraces }: Shared) {
   const found = useServices(fixed, undefined)
@@ -82,7 +91,7 @@ function All({ address, fixed, go, showTraces }: Shared) {
   if (found.data.rows.length === 0) return <NoRequests address={address} go={go} />
   return (
     <>
-      {!found.data.complete && <Incomplete />}
+      <LeftOut answer={found.data} />
       <ServiceTable
         answer={found.data}
         first={tt.services.service}
@@ -113,7 +122,7 @@ function One({ address, fixed, go, setRange, showTraces, service }: Shared & { s
         : found.data && !found.isPlaceholderData ? (
           found.data.rows.length === 0 ? <Empty title={tt.services.none} hint={tt.services.noneHint} /> : (
             <>
-              {!found.data.complete && <Incomplete />}
+              <LeftOut answer={found.data} />
               <ServiceTable
                 answer={found.data}
                 first={tt.services.operation}
@@ -144,7 +153,7 @@ function Map({ fixed: { from, to, run, bounds }, showTraces }: Shared) {
   if (found.data.edges.length === 0) return <Empty title={tt.services.noEdges} hint={tt.services.noEdgesHint} />
   return (
     <>
-      {!found.data.complete && <Incomplete />}
+      <LeftOut answer={found.data} />
       <Dependencies answer={found.data} onTraces={showTraces} />
     </>
   )
