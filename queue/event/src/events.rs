@@ -37,7 +37,7 @@ struct Level<T> {
 impl Events {
     pub(crate) fn new(record: Record) -> Events {
         let request = Signal::of(record.encoding)
-            .and_then(|signal| Request::from_value(signal, record.value.clone()).ok());
+            .and_then(|signal| Request::from_value(signal, record.value.clone()));
         Events {
             record,
             len: request.as_ref().map_or(1, Request::len),
@@ -145,7 +145,7 @@ fn shared_bytes_max(items: usize) -> usize {
 
 /// The event of a request's first item, without making a record of it.
 pub(crate) fn first(record: &Record, signal: Signal) -> Option<Event> {
-    let request = Request::from_value(signal, record.value.clone()).ok()?;
+    let request = Request::from_value(signal, record.value.clone())?;
     let item = request.item(0)?;
     let resource = Level::resource(item, request.len());
     let scope = Level::scope(item, request.len(), &resource);

@@ -247,7 +247,13 @@ fn a_log_takes_the_best_time_and_level_that_it_has() {
 
 #[test]
 fn what_is_no_request_is_one_event_kept_whole() {
-    for value in [&b"not protobuf"[..], &[0x0a, 0xff, 0xff, 0x7f], &[0x0a]] {
+    let another_message = &[0x12, 1, b'x'];
+    for value in [
+        &b"not protobuf"[..],
+        &[0x0a, 0xff, 0xff, 0x7f],
+        &[0x0a],
+        another_message,
+    ] {
         let record = record(Encoding::OtlpSpans, Bytes::copy_from_slice(value));
         let all: Vec<_> = Event::all(record.clone()).collect();
         let [(alone, event)] = &all[..] else {
@@ -631,8 +637,16 @@ fn a_record_in_json_gives_the_events_of_the_same_request_in_protobuf() {
             assert_eq!(Event::parse(&alone), event);
         }
     }
-    // What only looks like JSON is kept as what it is.
-    for torn in ["{", "{\"resourceSpans\": [", "{}}"] {
+    // What only looks like JSON, or says something else in it, is kept as what it is.
+    let others = [
+        "{\"message\": \"x\"}",
+        "{\"resourceLogs\": [{\"scopeLogs\": [{\"logRecords\": [{}]}]}]}",
+        "{}",
+    ];
+    for torn in ["{", "{\"resourceSpans\": [", "{}}"]
+        .into_iter()
+        .chain(others)
+    {
         let torn = record(Encoding::OtlpSpans, Bytes::from_static(torn.as_bytes()));
         let events: Vec<_> = Event::all(torn.clone()).map(|(_, event)| event).collect();
         assert_eq!(events.len(), 1);

@@ -28,6 +28,7 @@ use crate::limits::{OTLP_ITEMS_MAX, OTLP_REQUEST_BYTES_MAX};
 pub struct Request {
     signal: Signal,
     body: Bytes,
+    names_resources: bool,
     /// Shared bytes of every resource that has items.
     resources: Vec<Vec<u8>>,
     scopes: Vec<Scope>,
@@ -62,6 +63,7 @@ impl Request {
         let mut request = Request {
             signal,
             body: Bytes::new(),
+            names_resources: false,
             resources: Vec::new(),
             scopes: Vec::new(),
             items: Vec::new(),
@@ -74,6 +76,7 @@ impl Request {
             };
             if let (1, wire, at) = field.map_err(malformed)? {
                 let content = check::bytes(1, wire).map_err(malformed)?;
+                request.names_resources = true;
                 request.resource(content, at.end - content.len())?;
             }
         }
@@ -92,11 +95,18 @@ impl Request {
 
     /// Reads what a record holds: protobuf, or JSON where others write that. They cannot be taken for each other: in
     /// protobuf `{` would be the tag of a group, and no request has one.
-    pub(crate) fn from_value(signal: Signal, value: Bytes) -> Result<Request, OtlpError> {
-        match value.first() {
+    ///
+    /// `None` is for what is no request: what cannot be read, and what says something else. All fields of a request may
+    /// be unknown to us, so a sender is answered otherwise; but what lies in the queue has nobody else to keep it.
+    pub(crate) fn from_value(signal: Signal, value: Bytes) -> Option<Request> {
+        let is_empty = value.is_empty();
+        let request = match value.first() {
             Some(b'{') => Request::from_json(signal, &value),
             _ => Request::from_protobuf(signal, value),
-        }
+        };
+        request
+            .ok()
+            .filter(|request| request.names_resources || is_empty)
     }
 
     pub fn signal(&self) -> Signal {
@@ -110,6 +120,11 @@ impl Request {
 
     pub fn len(&self) -> usize {
         self.items.len()
+    }
+
+    /// Whether there is any resource, be it without items.
+    pub fn names_resources(&self) -> bool {
+        self.names_resources
     }
 
     pub fn is_empty(&self) -> bool {

@@ -181,9 +181,10 @@ pub(super) async fn dependencies(State(shared): App, asked: Asked) -> Result<Res
         .search
         .dependencies(Some(from_ns), Some(to_ns))
         .await?;
-    let problems = incomplete(graph.complete, "calls");
-    let problems = problems
-        .chain(graph.notes.into_iter().map(Problem::of_answer))
+    // Where nothing is missing that was ever sent, a note is no error: Grafana would show that and no graph.
+    let notes = graph.notes.into_iter().filter(|_| !graph.complete);
+    let problems = incomplete(graph.complete, "calls")
+        .chain(notes.map(Problem::of_answer))
         .collect();
     let only = asked.get("service");
     let edges: Vec<Value> = graph
