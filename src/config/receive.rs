@@ -65,15 +65,6 @@ fn listen(named: Option<Named>, default: SocketAddr) -> anyhow::Result<Listen> {
 }
 
 impl Listen {
-    /// Where it is expected to be, by whoever does not listen there itself.
-    #[cfg(feature = "server")]
-    pub(crate) fn expected(self) -> Option<SocketAddr> {
-        match self {
-            Listen::At(address) | Listen::Default(address) => Some(address),
-            Listen::Off => None,
-        }
-    }
-
     /// For a process that only listens where it was told to.
     pub(crate) fn configured(self) -> Option<SocketAddr> {
         match self {

@@ -97,7 +97,7 @@ impl Exports {
             (Target::Own, Some(own)) => format!("http://{own}"),
             (Target::Own, None) => {
                 warn!(
-                    "`telemetry.otlp`: this process has no OTLP receiver over HTTP, so its own telemetry goes nowhere"
+                    "`telemetry.otlp: self`: no OTLP receiver over HTTP is known here (`receive.otlp.http`), so own telemetry goes nowhere"
                 );
                 return Ok(None);
             }
