@@ -119,10 +119,10 @@ pub(crate) fn otlp_protobuf(data: &[u8], signal: Signal) {
         Some(b'{') => Request::from_json(signal, data),
         _ => Request::from_protobuf(signal, record.value.clone()),
     };
-    // A record that names no resource says something else than a request, and is kept as it is.
+    // A record without items says something else than a request, and is kept as it is.
     let told = request
         .ok()
-        .filter(|request| data.is_empty() || request.names_resources());
+        .filter(|request| data.is_empty() || !request.is_empty());
     let Some(request) = told else {
         assert!(first.parse_failed && first.raw == data);
         assert_eq!(all.collect::<Vec<_>>(), [(record, first)]);

@@ -641,6 +641,7 @@ fn a_record_in_json_gives_the_events_of_the_same_request_in_protobuf() {
     let others = [
         "{\"message\": \"x\"}",
         "{\"resourceLogs\": [{\"scopeLogs\": [{\"logRecords\": [{}]}]}]}",
+        "{\"resourceSpans\": [{\"instrumentationLibrarySpans\": [{\"spans\": [{\"name\": \"a\"}]}]}]}",
         "{}",
     ];
     for torn in ["{", "{\"resourceSpans\": [", "{}}"]

@@ -28,7 +28,6 @@ use crate::limits::{OTLP_ITEMS_MAX, OTLP_REQUEST_BYTES_MAX};
 pub struct Request {
     signal: Signal,
     body: Bytes,
-    names_resources: bool,
     /// Shared bytes of every resource that has items.
     resources: Vec<Vec<u8>>,
     scopes: Vec<Scope>,
@@ -63,7 +62,6 @@ impl Request {
         let mut request = Request {
             signal,
             body: Bytes::new(),
-            names_resources: false,
             resources: Vec::new(),
             scopes: Vec::new(),
             items: Vec::new(),
@@ -76,7 +74,6 @@ impl Request {
             };
             if let (1, wire, at) = field.map_err(malformed)? {
                 let content = check::bytes(1, wire).map_err(malformed)?;
-                request.names_resources = true;
                 request.resource(content, at.end - content.len())?;
             }
         }
@@ -96,8 +93,8 @@ impl Request {
     /// Reads what a record holds: protobuf, or JSON where others write that. They cannot be taken for each other: in
     /// protobuf `{` would be the tag of a group, and no request has one.
     ///
-    /// `None` is for what is no request: what cannot be read, and what says something else. All fields of a request may
-    /// be unknown to us, so a sender is answered otherwise; but what lies in the queue has nobody else to keep it.
+    /// `None` is for what is no request: what cannot be read, and what has something else to say than items. All that
+    /// a sender says may be unknown to us, so it is answered otherwise; but what lies in the queue has nobody else to keep it.
     pub(crate) fn from_value(signal: Signal, value: Bytes) -> Option<Request> {
         let is_empty = value.is_empty();
         let request = match value.first() {
@@ -106,7 +103,7 @@ impl Request {
         };
         request
             .ok()
-            .filter(|request| request.names_resources || is_empty)
+            .filter(|request| is_empty || !request.is_empty())
     }
 
     pub fn signal(&self) -> Signal {
@@ -120,11 +117,6 @@ impl Request {
 
     pub fn len(&self) -> usize {
         self.items.len()
-    }
-
-    /// Whether there is any resource, be it without items.
-    pub fn names_resources(&self) -> bool {
-        self.names_resources
     }
 
     pub fn is_empty(&self) -> bool {
