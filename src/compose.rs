@@ -97,7 +97,7 @@ async fn start(
     match role {
         Role::Agent => {
             let receivers = receivers::bind_configured(&config.receive).await?;
-            if let Some(recorder) = telemetry.connect(receivers.http())? {
+            if let Some(recorder) = telemetry.connect(receivers.http(), None)? {
                 metrics::set_global_recorder(recorder)
                     .map_err(|_| anyhow!("cannot install the metrics recorder"))?;
             }

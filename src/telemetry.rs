@@ -46,14 +46,15 @@ impl Telemetry {
         Telemetry(exports)
     }
 
-    /// Begins to export. `own` is where our own receiver of OTLP over HTTP listens. The recorder, if there is one, is to hear
-    /// of all metrics.
+    /// Begins to export. Where this process receives OTLP over HTTP itself, and where `self` means if it does not. The
+    /// recorder, if there is one, is to hear of all metrics.
     pub(crate) fn connect(
         &mut self,
-        own: Option<SocketAddr>,
+        here: Option<SocketAddr>,
+        elsewhere: Option<SocketAddr>,
     ) -> anyhow::Result<Option<OpenTelemetryRecorder>> {
         match &mut self.0 {
-            Some(exports) => exports.connect(own),
+            Some(exports) => exports.connect(here, elsewhere),
             None => Ok(None),
         }
     }

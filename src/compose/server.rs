@@ -56,12 +56,8 @@ pub(super) async fn start(
         },
     };
     let ports = settle_addresses(role, &mut config, &listeners)?;
-    let own_receiver = match role {
-        Role::Up => listeners.receivers.http(),
-        // In another process, only where the configuration says: a collector may listen on the default port.
-        _ => config.receive.http.configured(),
-    };
-    let metrics = install_metrics(telemetry.connect(own_receiver)?)?;
+    let (here, elsewhere) = (listeners.receivers.http(), config.receive.http.configured());
+    let metrics = install_metrics(telemetry.connect(here, elsewhere)?)?;
     telemetry.start_before_parts(supervisor);
     supervisor.start("metrics", |ready, stop| drain(metrics.clone(), ready, stop));
 

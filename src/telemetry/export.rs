@@ -83,15 +83,16 @@ impl Exports {
         })
     }
 
-    /// Begins to send. `own` is where our own receiver listens. The recorder is for this process's metrics.
+    /// Begins to send. See [`super::Telemetry::connect`].
     pub(super) fn connect(
         &mut self,
-        own: Option<SocketAddr>,
+        here: Option<SocketAddr>,
+        elsewhere: Option<SocketAddr>,
     ) -> anyhow::Result<Option<OpenTelemetryRecorder>> {
-        let own = own.map(connectable);
-        let url = match (&self.target, own) {
-            (Target::At(url), own) => {
-                self.is_own = own.is_some_and(|own| is_at(url, own));
+        let url = match (&self.target, here.or(elsewhere).map(connectable)) {
+            // An address is ours only if we listen there: on another host the same may be a collector's.
+            (Target::At(url), _) => {
+                self.is_own = here.is_some_and(|here| is_at(url, connectable(here)));
                 url.clone()
             }
             (Target::Own, Some(own)) => format!("http://{own}"),
