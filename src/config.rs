@@ -131,8 +131,6 @@ pub(crate) struct IndexerConfig {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct AlertingConfig {
-    /// Those of the index `logs`, unless others are named.
-    pub(crate) lines: Lines,
     pub(crate) rules: Vec<PathBuf>,
     pub(crate) receivers: Vec<ReceiverConfig>,
 }
@@ -290,7 +288,7 @@ fn resolve(
         &receive,
     )?;
     let topic = raw.agent.topic.unwrap_or_else(|| DEFAULT_TOPIC.to_owned());
-    let indexes = indexes::resolve(raw.indexes, raw.indexer, &topic)?;
+    let indexes = indexes::resolve(raw.indexes, &topic)?;
     let advertised = raw
         .queue
         .advertised
@@ -326,11 +324,6 @@ fn resolve(
             refresh,
         },
         alerting: AlertingConfig {
-            lines: indexes
-                .logs
-                .lines
-                .clone()
-                .or(raw.alerting.topics, raw.alerting.agent_topics),
             rules: raw
                 .alerting
                 .rules

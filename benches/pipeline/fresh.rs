@@ -39,7 +39,7 @@ pub(crate) async fn print(directory: &Path, lines: usize) {
     std::fs::write(
         directory.join("fresh.yaml"),
         format!(
-            "version: 1\nqueue: {{disk_free_min: 1MiB}}\nindexer: {{hot_age_max: 5s}}\n\
+            "version: 1\nqueue: {{disk_free_min: 1MiB}}\nindexes: {{logs: {{hot_age_max: 5s}}}}\n\
              alerting: {{rules: [rules.yaml], receivers: [{{name: bench, webhook: {{url: '{hook}', send_resolved: false}}}}]}}\n"
         ),
     )

@@ -27,14 +27,11 @@ pub(super) fn searched(indexes: &IndexesConfig) -> Vec<logboom_indexer::IndexCon
     ]
 }
 
-/// What rules look at: the same, but for other `lines` where alerting was told so.
-pub(super) fn alerted(
-    indexes: &IndexesConfig,
-    lines: &Lines,
-) -> Vec<logboom_alerting::IndexConfig> {
+/// What rules look at: the same.
+pub(super) fn alerted(indexes: &IndexesConfig) -> Vec<logboom_alerting::IndexConfig> {
     use logboom_alerting::{IndexConfig as Alerted, Topic};
-    let told = |index: Alerted, lines: &Lines, otlp_topics: &[String], otlp| Alerted {
-        topics: topics(lines, otlp_topics, otlp)
+    let told = |index: Alerted, told: &IndexConfig, otlp| Alerted {
+        topics: topics(&told.lines, &told.otlp_topics, otlp)
             .map(|(name, encoding, from_agents)| Topic {
                 name,
                 encoding,
@@ -43,20 +40,9 @@ pub(super) fn alerted(
             .collect(),
         ..index
     };
-    let IndexesConfig { logs, spans, .. } = indexes;
     vec![
-        told(
-            Alerted::logs(),
-            lines,
-            &logs.otlp_topics,
-            Encoding::OtlpLogs,
-        ),
-        told(
-            Alerted::spans(),
-            &spans.lines,
-            &spans.otlp_topics,
-            Encoding::OtlpSpans,
-        ),
+        told(Alerted::logs(), &indexes.logs, Encoding::OtlpLogs),
+        told(Alerted::spans(), &indexes.spans, Encoding::OtlpSpans),
     ]
 }
 
@@ -100,7 +86,7 @@ mod tests {
         let own = logboom_indexer::Config::new("".into(), queue()).indexes;
         let searched = searched(&config.indexes);
         assert_eq!(format!("{searched:?}"), format!("{own:?}"));
-        let alerted = alerted(&config.indexes, &config.alerting.lines);
+        let alerted = alerted(&config.indexes);
         let own = [
             logboom_alerting::IndexConfig::logs(),
             logboom_alerting::IndexConfig::spans(),
@@ -132,7 +118,7 @@ mod tests {
             "indexes: {logs: {topics: [lines], agent_topics: [], otlp_topics: [l]}, spans: {otlp_topics: [s]}}",
         );
         let searched = searched(&config.indexes);
-        for alerted in alerted(&config.indexes, &config.alerting.lines) {
+        for alerted in alerted(&config.indexes) {
             let searched = searched.iter().find(|index| index.name == alerted.name);
             let searched: Vec<_> = searched.unwrap().topics.iter().map(of_searched).collect();
             let alerted: Vec<_> = alerted.topics.iter().map(of_alerted).collect();

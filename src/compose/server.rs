@@ -230,7 +230,7 @@ fn alerting_config(config: &Config) -> anyhow::Result<logboom_alerting::Config> 
     Ok(logboom_alerting::Config {
         data_dir: part_dir(config, "alerting")?,
         queue: client(config, "alerting"),
-        indexes: indexes::alerted(&config.indexes, &alerting.lines),
+        indexes: indexes::alerted(&config.indexes),
         partitions: config.queue.partitions,
         rules: alerting.rules.clone(),
         receivers: alerting.receivers.clone(),

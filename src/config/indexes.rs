@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 
-use super::raw::{Period, RawIndex, RawIndexer, RawIndexes};
+use super::raw::{Period, RawIndex, RawIndexes};
 
 /// What the receivers write, whatever else is read.
 const LOGS_TOPIC: &str = "otlp_logs";
@@ -52,11 +52,7 @@ pub(crate) struct Lines {
 ///
 /// # Errors
 /// Names the key that is wrong, and what would be right.
-pub(super) fn resolve(
-    raw: RawIndexes,
-    indexer: RawIndexer,
-    agent_topic: &str,
-) -> anyhow::Result<IndexesConfig> {
+pub(super) fn resolve(raw: RawIndexes, agent_topic: &str) -> anyhow::Result<IndexesConfig> {
     for (key, given, instead) in [
         (
             "indexes.spans.topics",
@@ -88,8 +84,12 @@ pub(super) fn resolve(
             bail!("`{key}`: {instead}");
         }
     }
-    let logs = with_old_names(raw.logs, indexer)?;
-    let lines = Lines::of_agents(agent_topic).or(logs.topics.clone(), logs.agent_topics.clone());
+    let logs = raw.logs;
+    let of_agents = || vec![agent_topic.to_owned()];
+    let lines = Lines {
+        topics: logs.topics.clone().unwrap_or_else(of_agents),
+        agent_topics: logs.agent_topics.clone().unwrap_or_else(of_agents),
+    };
     if let Some(given) = &logs.agent_topics
         && let Some(other) = given.iter().find(|topic| !lines.topics.contains(topic))
     {
@@ -114,25 +114,6 @@ pub(super) fn resolve(
     };
     indexes.check_topics()?;
     Ok(indexes)
-}
-
-/// `logs`, where the keys that it had before there were other indexes still work.
-fn with_old_names(mut logs: RawIndex, old: RawIndexer) -> anyhow::Result<RawIndex> {
-    fn fill<T>(key: &str, new: &mut Option<T>, old: Option<T>) -> anyhow::Result<()> {
-        if new.is_some() && old.is_some() {
-            bail!(
-                "`indexer.{key}` is the old name of `indexes.logs.{key}`, and both are given; leave the old one out"
-            );
-        }
-        *new = new.take().or(old);
-        Ok(())
-    }
-    fill("topics", &mut logs.topics, old.topics)?;
-    fill("agent_topics", &mut logs.agent_topics, old.agent_topics)?;
-    fill("hot_bytes_max", &mut logs.hot_bytes_max, old.hot_bytes_max)?;
-    fill("hot_age_max", &mut logs.hot_age_max, old.hot_age_max)?;
-    fill("retention", &mut logs.retention, old.retention)?;
-    Ok(logs)
 }
 
 fn index(
@@ -170,27 +151,6 @@ fn index(
         hot_age_max,
         retention,
     })
-}
-
-impl Lines {
-    fn of_agents(topic: &str) -> Lines {
-        Lines {
-            topics: vec![topic.to_owned()],
-            agent_topics: vec![topic.to_owned()],
-        }
-    }
-
-    /// What is given instead of these.
-    pub(super) fn or(
-        self,
-        topics: Option<Vec<String>>,
-        agent_topics: Option<Vec<String>>,
-    ) -> Lines {
-        Lines {
-            topics: topics.unwrap_or(self.topics),
-            agent_topics: agent_topics.unwrap_or(self.agent_topics),
-        }
-    }
 }
 
 impl IndexesConfig {
@@ -234,7 +194,7 @@ mod tests {
 
     fn resolved(text: &str) -> anyhow::Result<IndexesConfig> {
         let raw = RawConfig::parse(&format!("version: 1\n{text}"))?;
-        resolve(raw.indexes, raw.indexer, "logs")
+        resolve(raw.indexes, "logs")
     }
 
     #[test]
@@ -260,14 +220,9 @@ mod tests {
         .unwrap();
         assert_eq!(indexes.spans.otlp_topics, ["otlp_spans", "collector-spans"]);
         assert_eq!(indexes.logs.otlp_topics, ["otlp_logs", "collector-logs"]);
-        assert_eq!(indexes.logs.lines, Lines::of_agents("logs"));
-    }
-
-    #[test]
-    fn the_old_names_mean_the_index_of_logs() {
-        let old = "indexer: {topics: [a, b], agent_topics: [a], hot_bytes_max: 8MiB, hot_age_max: 2s, retention: 3d}";
-        let new = "indexes: {logs: {topics: [a, b], agent_topics: [a], hot_bytes_max: 8MiB, hot_age_max: 2s, retention: 3d}}";
-        assert_eq!(resolved(old).unwrap(), resolved(new).unwrap());
+        let agents = vec!["logs".to_owned()];
+        assert_eq!(indexes.logs.lines.topics, agents);
+        assert_eq!(indexes.logs.lines.agent_topics, agents);
     }
 
     #[test]
@@ -276,7 +231,7 @@ mod tests {
             let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/examples");
             let text = std::fs::read_to_string(path.join(name)).unwrap();
             let raw = RawConfig::parse(&text).unwrap();
-            resolve(raw.indexes, raw.indexer, "logs").unwrap()
+            resolve(raw.indexes, "logs").unwrap()
         };
         assert_eq!(example("up.yaml"), resolved("").unwrap());
         let (indexer, alerting) = (example("indexer.yaml"), example("alerting.yaml"));
@@ -319,10 +274,6 @@ mod tests {
             (
                 "indexes: {logs: {agent_topics: [b]}}",
                 "`indexes.logs.agent_topics`: `b` is not read",
-            ),
-            (
-                "indexes: {logs: {retention: 2d}}\nindexer: {retention: 3d}",
-                "`indexer.retention` is the old name of `indexes.logs.retention`",
             ),
             (
                 "indexes: {spans: {hot_bytes_max: 1KiB}}",

@@ -108,24 +108,16 @@ pub(super) struct RawIndex {
     pub(super) retention: Option<Period>,
 }
 
-/// All but `listen` and `refresh` are old names of `indexes.logs.…`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawIndexer {
     pub(super) listen: Option<String>,
-    pub(super) topics: Option<Vec<String>>,
-    pub(super) agent_topics: Option<Vec<String>>,
-    pub(super) hot_bytes_max: Option<Bytes>,
-    pub(super) hot_age_max: Option<Period>,
     pub(super) refresh: Option<Period>,
-    pub(super) retention: Option<Period>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawAlerting {
-    pub(super) topics: Option<Vec<String>>,
-    pub(super) agent_topics: Option<Vec<String>>,
     pub(super) rules: Vec<PathBuf>,
     pub(super) receivers: Vec<ReceiverConfig>,
 }

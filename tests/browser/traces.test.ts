@@ -37,7 +37,7 @@ let shop: Traffic;
 let large: Span[];
 
 beforeAll(async () => {
-  server = await Logboom.start(RULES, "indexer: {hot_age_max: 2s}\n");
+  server = await Logboom.start(RULES, "indexes: {logs: {hot_age_max: 2s}, spans: {hot_age_max: 2s}}\n");
   const now = Date.now();
   // All of it within the range that pages open with; the night's import long before.
   shop = traffic(TRACES, now - 12 * MINUTE_MS, now - MINUTE_MS / 2);

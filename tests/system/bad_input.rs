@@ -230,7 +230,7 @@ async fn a_full_disk_as_root_loses_nothing_and_goes_on_by_itself() {
     let ballast = disk.0.join("ballast");
     std::fs::write(&ballast, vec![1_u8; 40 << 20]).unwrap();
     let config = directory.path().join("logboom.yaml");
-    std::fs::write(&config, "version: 1\nqueue: {segment_bytes: 16MiB, disk_free_min: 2MiB}\nindexer: {hot_age_max: 2s}\n").unwrap();
+    std::fs::write(&config, "version: 1\nqueue: {segment_bytes: 16MiB, disk_free_min: 2MiB}\nindexes: {logs: {hot_age_max: 2s}}\n").unwrap();
     let log = directory.path().join("app.log");
     let mut up = Process::up(
         &disk.0.join("data"),

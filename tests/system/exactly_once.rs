@@ -108,7 +108,7 @@ impl System {
         let data = directory.join("data");
         let config = format!(
             "version: 1\ndata: {data}\nqueue: {{listen: '127.0.0.1:{queue}', address: '127.0.0.1:{queue}'}}\n\
-             indexer: {{listen: '127.0.0.1:{indexer}', hot_age_max: 3s}}\n\
+             indexer: {{listen: '127.0.0.1:{indexer}'}}\nindexes: {{logs: {{hot_age_max: 3s}}}}\n\
              ui: {{listen: '127.0.0.1:0', indexer_url: 'http://127.0.0.1:{indexer}'}}\n\
              agent: {{tail: [{{glob: ['{logs}/*']}}]}}\n",
             data = data.display(),

@@ -27,7 +27,7 @@ fn up(directory: &Path, otlp: &str, filter: &str) -> Process {
     std::fs::write(
         &config,
         format!(
-            "version: 1\ndata: data\nindexer: {{hot_age_max: 2s}}\n\
+            "version: 1\ndata: data\nindexes: {{logs: {{hot_age_max: 2s}}, spans: {{hot_age_max: 2s}}}}\n\
              telemetry: {{token: s3cret}}\nreceive: {{otlp: {{token: s3cret}}}}\n\
              agent: {{tail: [{{glob: ['{here}/*.txt']}}, {{glob: ['{here}/log'], service: own-log}}]}}\n"
         ),

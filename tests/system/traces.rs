@@ -22,7 +22,7 @@ fn up(directory: &Path, http: u16) -> Process {
     let config = directory.join("logboom.yaml");
     std::fs::write(
         &config,
-        "version: 1\ndata: data\nindexer: {hot_age_max: 2s}\n",
+        "version: 1\ndata: data\nindexes: {spans: {hot_age_max: 2s}}\n",
     )
     .unwrap();
     let mut command = process::command(&["up", "--config", config.to_str().unwrap()]);
