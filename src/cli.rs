@@ -18,8 +18,8 @@ use crate::config::{Config, Overrides};
 use crate::telemetry::Telemetry;
 use crate::terminal;
 
-/// Logs and alerts in one binary: tail files, keep every line exactly once,
-/// search it and be alerted within half a second.
+/// Logs, traces and alerts in one binary: tail files, receive OpenTelemetry, keep every line exactly
+/// once, search it and be alerted within half a second.
 #[derive(Parser)]
 #[command(name = "logboom", version, max_term_width = 100)]
 struct Cli {
@@ -29,10 +29,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything on this machine: queue, indexer, alerting, agent and web page in one process
+    /// Everything on this machine in one process: agent, OTLP receivers, queue, indexer, alerting and web page
     #[cfg(feature = "server")]
     Up(UpArgs),
-    /// Tail files on this host and ship their lines into the queue
+    /// Tail files on this host, receive OTLP where told to, and ship all into the queue
     Agent(RoleArgs),
     /// The built-in partitioned queue; any Kafka client can talk to it
     #[cfg(feature = "server")]
@@ -46,9 +46,9 @@ enum Command {
     /// The web page and the HTTP API
     #[cfg(feature = "server")]
     Ui(RoleArgs),
-    /// Search from the terminal, newest line first
+    /// Search lines and spans from the terminal, newest first
     Search(SearchArgs),
-    /// Follow the lines that match, as they arrive
+    /// Follow what matches, as it arrives
     Tail(TailArgs),
     /// Alert rules as code
     #[cfg(feature = "server")]
@@ -84,7 +84,8 @@ struct RoleArgs {
 
 #[derive(Args)]
 pub(crate) struct SearchArgs {
-    /// The query, e.g. 'level:error "connection refused"'; `*` is everything
+    /// The query, e.g. 'level:error "connection refused"'; `*` is everything;
+    /// 'index:spans status:error | stats count() by service' counts spans
     pub(crate) query: String,
     /// Start of the time range: RFC 3339, epoch, or relative such as `15m` or `now-2h` [default: all time]
     #[arg(long, value_name = "T")]

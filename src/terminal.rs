@@ -2,6 +2,8 @@
 //!
 //! They speak the public HTTP API and know nothing of how it is answered.
 
+mod text;
+
 use std::io::{BufWriter, Write};
 #[cfg(feature = "server")]
 use std::path::PathBuf;
@@ -42,6 +44,9 @@ pub(crate) async fn search(args: &SearchArgs) -> anyhow::Result<ExitCode> {
             .await
             .context("the answer is no JSON")?;
 
+        if let Some(table) = answer.get("table").filter(|table| !table.is_null()) {
+            return print_table(&mut out, table, &answer, args.json);
+        }
         let hits = answer["hits"]
             .as_array()
             .map(Vec::as_slice)
@@ -67,14 +72,47 @@ pub(crate) async fn search(args: &SearchArgs) -> anyhow::Result<ExitCode> {
 fn summary(answer: &Value, printed: usize) -> String {
     let took = answer["took_ms"].as_u64().unwrap_or_default();
     match answer["total"].as_u64() {
-        Some(total) => format!("{printed} of {total} matching lines ({took} ms)"),
+        Some(total) => format!("{printed} of {total} matches ({took} ms)"),
         None => format!(
-            "{printed} matching lines shown; the answer is incomplete, narrow the time range ({took} ms)"
+            "{printed} matches shown; the answer is incomplete, narrow the time range ({took} ms)"
         ),
     }
 }
 
-/// Prints lines as they arrive, until interrupted.
+/// Prints the answer of a query with pipes, and what it leaves out.
+fn print_table(
+    out: &mut impl Write,
+    table: &Value,
+    answer: &Value,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let written = if json {
+        text::objects(table).try_for_each(|row| writeln!(out, "{row}"))
+    } else {
+        out.write_all(text::table(table).as_bytes())
+    };
+    written
+        .and_then(|()| out.flush())
+        .or_else(ignore_closed_pipe)
+        .context("cannot write to the standard output")?;
+    for note in table["notes"].as_array().into_iter().flatten() {
+        eprintln!("{}", note.as_str().unwrap_or_default());
+    }
+    let rows = table["rows"].as_array().map_or(0, Vec::len);
+    let whole = answer["complete"] == true && table["complete"] != false;
+    let took = answer["took_ms"].as_u64().unwrap_or_default();
+    eprintln!(
+        "{rows} rows{} ({took} ms)",
+        if whole {
+            ""
+        } else {
+            "; the answer is incomplete, narrow the time range"
+        }
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints events as they arrive, until interrupted.
 pub(crate) async fn tail(args: &TailArgs) -> anyhow::Result<ExitCode> {
     let response = reqwest::Client::new()
         .get(api(&args.server, "tail"))
@@ -122,7 +160,7 @@ fn print_tail_event(out: &mut impl Write, event: &str, json: bool) -> anyhow::Re
         }
         "dropped" => {
             eprintln!(
-                "{} lines were not shown: this terminal is slower than the stream",
+                "{} events were not shown: this terminal is slower than the stream",
                 data["dropped"]
             );
             Ok(true)
@@ -142,15 +180,7 @@ fn print(out: &mut impl Write, hit: &Value, json: bool) -> anyhow::Result<bool> 
     let written = if json {
         writeln!(out, "{hit}")
     } else {
-        let text = |key: &str| hit[key].as_str().unwrap_or_default();
-        writeln!(
-            out,
-            "{} {:5} {} {}",
-            text("timestamp"),
-            text("level"),
-            text("source"),
-            text("raw")
-        )
+        writeln!(out, "{}", text::line(hit))
     };
     match written {
         Ok(()) => Ok(true),
