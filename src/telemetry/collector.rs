@@ -86,7 +86,11 @@ impl Collector {
                 };
                 let error = match failed {
                     Ok(response) => format!("it answers {}", response.status()),
-                    Err(error) => chain(&**error),
+                    // reqwest says "error sending request", and why only in its sources.
+                    Err(error) => anyhow::Chain::new(&**error)
+                        .map(ToString::to_string)
+                        .collect::<Vec<_>>()
+                        .join(": "),
                 };
                 warn!(
                     collector = self.url,
@@ -139,17 +143,6 @@ fn refused(body: &Bytes) -> Option<PartialSuccess> {
     answer
         .partial_success
         .filter(|partial| partial.rejected > 0)
-}
-
-/// reqwest says "error sending request", and why only in its sources.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]
