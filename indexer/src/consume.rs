@@ -6,9 +6,9 @@
 //! Trouble with the queue is waited out for ever; trouble that would lose or double records ends the
 //! indexer.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use logboom_client::{Admin, Assignment, Checkpoint, Consumer, resume};
+use logboom_client::{Assignment, Consumer};
 use logboom_metastore::Database;
 use tokio::{
     sync::watch,
@@ -23,10 +23,9 @@ use crate::{
     error::Error,
     limits, metrics,
     observe::Offsets,
+    partitions::Partitions,
     pipeline::Pipeline,
-    position::Position,
     publish::{Publisher, now_ms},
-    tables,
     tail::Tail,
     way::Ways,
 };
@@ -50,42 +49,35 @@ pub(crate) struct Indexing {
 /// The state of the loop.
 struct Running {
     parts: Indexing,
-    admin: Admin,
+    partitions: Partitions,
     consumer: Consumer,
     /// Absent only while it works on a blocking thread.
     builder: Option<Builder>,
-    /// Where every partition ended when we started: before that, answers are incomplete.
-    targets: HashMap<(Arc<str>, i32), i64>,
-    is_caught_up: bool,
     /// When the oldest unrefreshed and the oldest unpublished record came.
     unrefreshed: bool,
     refreshed_at: Instant,
     unpublished_since: Option<Instant>,
     publishing: Option<AbortOnDropHandle<Result<(), Error>>>,
-    look_for_partitions_at: Instant,
     ways: Ways,
 }
 
-const LOOK_FOR_PARTITIONS_INTERVAL: Duration = Duration::from_secs(30);
+const IS_BACK: &str = "the builder is back from its thread";
 
 impl Indexing {
     /// Runs until `stop`, then publishes what is quick to publish and leaves the rest to replay.
     pub(crate) async fn run(self, builder: Builder, stop: CancellationToken) -> Result<(), Error> {
-        let admin = Admin::new(&self.config.queue)?;
+        let partitions = Partitions::new(&self)?;
         let consumer = self.consumer()?;
         let now = Instant::now();
         let mut running = Running {
             parts: self,
-            admin,
+            partitions,
             consumer,
             builder: Some(builder),
-            targets: HashMap::new(),
-            is_caught_up: false,
             unrefreshed: false,
             refreshed_at: now,
             unpublished_since: None,
             publishing: None,
-            look_for_partitions_at: now,
             ways: Ways::default(),
         };
         if running.take_positions(&stop).await? {
@@ -98,14 +90,6 @@ impl Indexing {
         let (queue, prefetch) = (&self.config.queue, self.index.prefetch_bytes());
         let consumer = Consumer::bounded(queue, &self.index.agent_topics(), prefetch)?;
         Ok(consumer.with_encodings(self.index.encodings()))
-    }
-
-    /// Whether ids of a topic's events may be in this index: its own topics', and those that no index has any more.
-    fn may_hold(&self, topic: &str) -> bool {
-        let of_another = |index: &&IndexConfig| {
-            *index.name != *self.name && index.topics.iter().any(|known| known.name == topic)
-        };
-        !self.config.indexes.iter().any(|index| of_another(&index))
     }
 }
 
@@ -189,12 +173,8 @@ impl Running {
     }
 
     fn note_caught_up(&mut self) {
-        if self.is_caught_up || self.unrefreshed {
-            return;
-        }
-        let behind = behind(&self.targets, self.builder());
-        if behind.is_empty() || self.consumer.has_read_to(&behind) {
-            self.is_caught_up = true;
+        let builder = self.builder.as_ref().expect(IS_BACK);
+        if !self.unrefreshed && self.partitions.catch_up(builder, &self.consumer) {
             self.parts.catalog.caught_up();
             tracing::info!(
                 index = &*self.parts.name,
@@ -257,120 +237,25 @@ impl Running {
         });
     }
 
-    /// Proves every checkpoint against the log and assigns. False when stopped before.
+    /// Reads on where every partition says. False when stopped before.
     async fn take_positions(&mut self, stop: &CancellationToken) -> Result<bool, Error> {
-        let mut pause = limits::RETRY_PAUSE_MIN;
-        loop {
-            match self.try_take_positions().await {
-                Ok(()) => break,
-                Err(error) if error.is_retriable() => {
-                    tracing::warn!(%error, retry_in = ?pause, "cannot find out where to go on in the queue yet");
-                    if stop.run_until_cancelled(sleep(pause)).await.is_none() {
-                        return Ok(false);
-                    }
-                    pause = (pause * 2).min(limits::RETRY_PAUSE_MAX);
-                }
-                Err(error) => return Err(error),
-            }
+        let builder = self.builder.as_mut().expect(IS_BACK);
+        let (partitions, consumer) = (&mut self.partitions, &mut self.consumer);
+        if !partitions.take_positions(builder, consumer, stop).await? {
+            return Ok(false);
         }
+        self.tell_stored_offsets();
         self.note_caught_up();
         Ok(true)
     }
 
-    async fn try_take_positions(&mut self) -> Result<(), Error> {
-        let mut assignments = Vec::new();
-        for known in self.parts.index.topics.clone() {
-            let partitions = self
-                .admin
-                .ensure_topic(&known.name, self.parts.config.partitions)
-                .await?;
-            let topic: Arc<str> = Arc::from(known.name);
-            for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
-                let offset = self.take_position(&topic, partition).await?;
-                assignments.push(Assignment {
-                    topic: topic.to_string(),
-                    partition,
-                    offset,
-                });
-            }
+    /// Topics may grow; their new partitions are read from the start.
+    async fn look_for_partitions(&mut self, stop: &CancellationToken) -> Result<(), Error> {
+        let found = self.partitions.look().await;
+        if found.is_some_and(|found| found > self.builder().positions().count()) {
+            self.take_positions(stop).await?;
         }
-        self.consumer.assign(&assignments)?;
-        self.look_for_partitions_at = Instant::now() + LOOK_FOR_PARTITIONS_INTERVAL;
-        self.tell_stored_offsets();
         Ok(())
-    }
-
-    /// Where to go on in one partition: in memory if it was read before, else as stored.
-    async fn take_position(&mut self, topic: &Arc<str>, partition: i32) -> Result<i64, Error> {
-        let key = (Arc::clone(topic), partition);
-        if !self.is_caught_up && !self.targets.contains_key(&key) {
-            let (_, end) = self.admin.watermarks(topic, partition).await?;
-            self.targets.insert(key, end);
-        }
-        let agent_topics = self.parts.index.agent_topics();
-        let held = self
-            .builder()
-            .position(topic, partition)
-            .map(Position::current);
-        if let Some(current) = held {
-            let queue = &self.parts.config.queue;
-            let resumed = resume(queue, &agent_topics, topic, partition, Some(current)).await?;
-            if resumed.rewound {
-                let checkpoint = self
-                    .with_own_ids(topic, partition, resumed.checkpoint, true)
-                    .await?;
-                let position = self
-                    .builder_mut()
-                    .position_mut(topic, partition)
-                    .expect("it was there above");
-                position.rewind(checkpoint);
-            }
-            return Ok(resumed.checkpoint.next_offset);
-        }
-        let stored = tables::checkpoint(&self.parts.database, topic, partition).await?;
-        let (stored, marks) = stored.map_or((None, Default::default()), |(stored, marks)| {
-            (Some(stored), marks)
-        });
-        let queue = &self.parts.config.queue;
-        let resumed = resume(queue, &agent_topics, topic, partition, stored).await?;
-        let is_new = stored.is_none() || resumed.rewound;
-        let checkpoint = self
-            .with_own_ids(topic, partition, resumed.checkpoint, is_new)
-            .await?;
-        if stored != Some(checkpoint) {
-            let Indexing {
-                database, epoch, ..
-            } = &self.parts;
-            tables::establish(database, *epoch, topic, partition, checkpoint, &marks).await?;
-        }
-        let position = Position::new(checkpoint, marks);
-        self.builder_mut().place(topic, partition, position);
-        Ok(checkpoint.next_offset)
-    }
-
-    /// An event's id does not say its topic: of the topics of an index, no two may be in the same incarnation of one
-    /// partition number, now or earlier.
-    async fn with_own_ids(
-        &mut self,
-        topic: &Arc<str>,
-        partition: i32,
-        checkpoint: Checkpoint,
-        is_new: bool,
-    ) -> Result<Checkpoint, Error> {
-        let stored = tables::incarnations(&self.parts.database, partition).await?;
-        let stored = stored
-            .into_iter()
-            .filter(|(other, _)| **other != **topic && self.parts.may_hold(other))
-            .map(|(_, incarnation)| incarnation);
-        let held = self
-            .builder()
-            .positions()
-            .filter(|((other, its), _)| *its == partition && other != topic)
-            .map(|(_, position)| position.current().incarnation);
-        Ok(Checkpoint {
-            incarnation: own_incarnation(checkpoint.incarnation, is_new, stored.chain(held)),
-            ..checkpoint
-        })
     }
 
     /// A new client, proved against the log again: an unknown error says nothing about the offsets.
@@ -386,26 +271,6 @@ impl Running {
             .is_some()
         {
             self.consumer = self.parts.consumer()?;
-            self.take_positions(stop).await?;
-        }
-        Ok(())
-    }
-
-    /// Topics may grow; their new partitions are read from the start.
-    async fn look_for_partitions(&mut self, stop: &CancellationToken) -> Result<(), Error> {
-        if Instant::now() < self.look_for_partitions_at {
-            return Ok(());
-        }
-        self.look_for_partitions_at = Instant::now() + LOOK_FOR_PARTITIONS_INTERVAL;
-        let mut found = 0;
-        for topic in &self.parts.index.topics {
-            match self.admin.partitions(&topic.name).await {
-                Ok(partitions) => found += partitions.unwrap_or(0) as usize,
-                // The queue is away for a moment; the next look will tell.
-                Err(_) => return Ok(()),
-            }
-        }
-        if found > self.builder().positions().count() {
             self.take_positions(stop).await?;
         }
         Ok(())
@@ -447,15 +312,11 @@ impl Running {
     }
 
     fn builder(&self) -> &Builder {
-        self.builder
-            .as_ref()
-            .expect("the builder is back from its thread")
+        self.builder.as_ref().expect(IS_BACK)
     }
 
     fn builder_mut(&mut self) -> &mut Builder {
-        self.builder
-            .as_mut()
-            .expect("the builder is back from its thread")
+        self.builder.as_mut().expect(IS_BACK)
     }
 
     /// Lends the builder to a blocking thread. Must not be cancelled: the builder would be lost.
@@ -463,10 +324,7 @@ impl Running {
         &mut self,
         work: impl FnOnce(&mut Builder) -> T + Send + 'static,
     ) -> Result<T, Error> {
-        let mut builder = self
-            .builder
-            .take()
-            .expect("the builder is back from its thread");
+        let mut builder = self.builder.take().expect(IS_BACK);
         let (builder, result) = tokio::task::spawn_blocking(move || {
             let result = work(&mut builder);
             (builder, result)
@@ -477,35 +335,6 @@ impl Running {
     }
 }
 
-/// The ends that no record was the last one before. Markers of transactions may stand there, which no reader is given.
-fn behind(targets: &HashMap<(Arc<str>, i32), i64>, builder: &Builder) -> Vec<Assignment> {
-    let is_behind = |((topic, partition), end): &(&(Arc<str>, i32), &i64)| {
-        let position = builder.position(topic, *partition);
-        position.is_none_or(|position| position.current().next_offset < **end)
-    };
-    let behind = targets.iter().filter(is_behind);
-    let behind = behind.map(|((topic, partition), end)| Assignment {
-        topic: topic.to_string(),
-        partition: *partition,
-        offset: *end,
-    });
-    behind.collect()
-}
-
-/// A new incarnation comes after all that any topic has had, so also after what those were in before. One that goes
-/// on is kept; only directories from before this was so have two topics in the same.
-fn own_incarnation(wanted: u32, is_new: bool, others: impl Iterator<Item = u32>) -> u32 {
-    let others: Vec<u32> = others.collect();
-    let next = others.iter().max().map_or(1, |highest| highest + 1);
-    if is_new {
-        wanted.max(next)
-    } else if others.contains(&wanted) {
-        next
-    } else {
-        wanted
-    }
-}
-
 /// Waits for a task if there is one, else for ever.
 async fn joined(
     task: &mut Option<AbortOnDropHandle<Result<(), Error>>>,
@@ -513,50 +342,5 @@ async fn joined(
     match task {
         Some(task) => Ok(task.await?),
         None => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use logboom_client::Marks;
-
-    use super::*;
-    use crate::{hot::Mould, kind::Kind};
-
-    #[test]
-    fn only_ends_that_no_record_reached_are_looked_behind() {
-        let mut builder = Builder::new(Mould::new(Kind::Logs), 64 << 20);
-        let topic: Arc<str> = Arc::from("logs");
-        for (partition, next_offset) in [(0, 7), (1, 4)] {
-            let checkpoint = Checkpoint {
-                incarnation: 1,
-                next_offset,
-                last_crc: None,
-            };
-            let position = Position::new(checkpoint, Marks::default());
-            builder.place(&topic, partition, position);
-        }
-        let targets = [(0, 7), (1, 5)].map(|(at, end)| ((Arc::clone(&topic), at), end));
-        let behind = behind(&HashMap::from(targets), &builder);
-        let expected = Assignment {
-            topic: "logs".to_owned(),
-            partition: 1,
-            offset: 5,
-        };
-        assert_eq!(behind, [expected]);
-    }
-
-    #[test]
-    fn topics_of_an_index_never_share_an_incarnation_of_a_partition() {
-        let own = |wanted, is_new, others: &[u32]| {
-            own_incarnation(wanted, is_new, others.iter().copied())
-        };
-        assert_eq!(own(1, true, &[]), 1);
-        assert_eq!(own(1, true, &[1]), 2, "a second topic");
-        assert_eq!(own(2, true, &[2]), 3, "the first one's log was replaced");
-        assert_eq!(own(1, true, &[2, 3]), 4, "a third: another was in 1 before");
-        assert_eq!(own(4, true, &[2, 3]), 4);
-        assert_eq!(own(3, false, &[2, 4]), 3, "what goes on stays as it is");
-        assert_eq!(own(1, false, &[1]), 2, "a directory from before");
     }
 }

@@ -24,6 +24,7 @@ mod limits;
 mod merge;
 mod metrics;
 mod observe;
+mod partitions;
 mod pipeline;
 mod position;
 mod publish;

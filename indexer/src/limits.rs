@@ -10,6 +10,10 @@ pub(crate) const BATCH_RECORDS_MAX: usize = 5_000;
 /// How long one receive waits for something to come; only bounds how late a stop is noticed.
 pub(crate) const RECEIVE_WAIT: Duration = Duration::from_millis(500);
 
+/// How often it is looked whether topics have grown; one question a topic. Records on a new partition wait this long
+/// to be found.
+pub(crate) const LOOK_FOR_PARTITIONS_INTERVAL: Duration = Duration::from_secs(30);
+
 /// tantivy's arena for the documents of one refresh. Its hash table is a third of it at most and is
 /// zeroed at every refresh, so a small one keeps an idle system idle: 100 lines need 1 MiB.
 pub(crate) const SEGMENT_BUDGET_BYTES: usize = 4 << 20;
