@@ -3,7 +3,7 @@
 //! tantivy 0.27 asks an excluded scorer for documents before its current one (`Exclude::new` with
 //! a phrase that begins later), which phrase and intersection scorers do not bear: it trips their
 //! assertions in debug builds. This wrapper answers such a question from where it stands. Test:
-//! `search::tests::answers_equal_a_scan_with_the_oracle`, seed 0.
+//! `search::tests::oracle::answers_equal_a_scan_with_the_oracle`, seed 0.
 
 use tantivy::query::{EnableScoring, Explanation, Query, Scorer, Weight};
 use tantivy::{DocId, DocSet, Score, SegmentReader};

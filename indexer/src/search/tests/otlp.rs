@@ -1,9 +1,29 @@
-//! As the parent module, for what comes by OTLP: logs and spans, many to a record.
+//! As [`oracle`](super::oracle), for what comes by OTLP: logs and spans, many to a record.
 
-use logboom_event::otlp::{Request, Signal};
+use std::{ops::Range, sync::Arc};
+
+use bytes::Bytes;
+use logboom_event::{
+    Event, EventId, Record,
+    otlp::{Request, Signal},
+};
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Map, Value, json};
 
-use super::*;
+use super::{
+    BASE_NS, Indexed, execute,
+    lines::{WORDS, line},
+    long,
+    oracle::{compare, scanned},
+    pick,
+    queries::{SPAN_CLAUSES, query, span_query},
+    snapshot, snapshot_of, split_of,
+};
+use crate::{
+    catalog::Snapshot,
+    kind::Kind,
+    search::{Hit, Order, SearchRequest},
+};
 
 const DURATIONS: [u64; 8] = [
     0,
@@ -156,103 +176,6 @@ pub(crate) fn indexed(rng: &mut StdRng, signal: Signal, records: i64) -> Vec<Ind
         }
     }
     all
-}
-
-const SPAN_CLAUSES: [&str; 62] = [
-    "duration:5ms",
-    "duration:\"5000000\"",
-    "duration:>5ms",
-    "duration:>=0",
-    "duration:<1",
-    "duration:<=999999ns",
-    "duration:[1ms TO 250ms}",
-    "duration:>1s",
-    "duration:9007199254740993",
-    "duration:>9007199254740992",
-    "duration:5*",
-    "duration:/^9+$/",
-    "_exists_:duration",
-    "NOT _exists_:duration",
-    "attributes.duration:two",
-    "_exists_:attributes.duration",
-    "operation:error",
-    "operation:ERROR",
-    "operation:e*",
-    "operation:/^Err/",
-    "name:\"10.0.0.7\"",
-    "operation:\"错误\"",
-    "_exists_:operation",
-    "kind:server",
-    "kind:Client",
-    "kind:*er",
-    "NOT kind:internal",
-    "status:error",
-    "status:ok",
-    "status:unset",
-    "status:/e/",
-    "attributes.status:>=450",
-    "status_message:failed",
-    "status_message:\"disk full\"",
-    "_exists_:status_message",
-    "trace_id:00000000000000000000000000000001",
-    "trace_id:*2",
-    "span_id:0000000000000003",
-    "span_id:*4",
-    "span_id:/5$/",
-    "_exists_:span_id",
-    "parent_id:0000000000000003",
-    "parent_id:0000000000000000",
-    "parent_id:3",
-    "parent_id:/0[12]$/",
-    "_exists_:parent_id",
-    "NOT _exists_:parent_id",
-    "events.name:exception",
-    "events.name:RETRY",
-    "events.exception.message:error",
-    "_exists_:events.exception",
-    "_exists_:events.name",
-    "links.trace_id:00000000000000000000000000000002",
-    "_exists_:links.span_id",
-    "links.span_id:*1",
-    "service:checkout",
-    "service:*错误*",
-    "host:web-1",
-    "resource.service.name:Pay",
-    "\"disk full\"",
-    "body:error",
-    "id:1-0-3-1",
-];
-
-fn span_clause(rng: &mut StdRng) -> String {
-    if rng.random_bool(0.3) {
-        let words = [
-            "error",
-            "failed",
-            "err*",
-            "/error/",
-            "/^错/",
-            "*",
-            "a.b:x",
-            "a:two",
-            "stack:v*",
-            "http.method:/e/",
-        ];
-        return pick(rng, &words).to_owned();
-    }
-    pick(rng, &SPAN_CLAUSES).to_owned()
-}
-
-fn span_query(rng: &mut StdRng, depth: u32) -> String {
-    if depth == 0 || rng.random_bool(0.35) {
-        return span_clause(rng);
-    }
-    let (a, b) = (span_query(rng, depth - 1), span_query(rng, depth - 1));
-    match rng.random_range(0..4) {
-        0 => format!("({a}) ({b})"),
-        1 => format!("({a}) OR ({b})"),
-        2 => format!("NOT ({a})"),
-        _ => format!("({a}) -({b})"),
-    }
 }
 
 fn cases() -> Range<u64> {
