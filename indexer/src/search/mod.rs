@@ -141,20 +141,9 @@ pub fn execute(
     );
     let schema = Schema::of(snapshot.kind);
     let mut parts = parts(snapshot)?;
-    let counts = request.histogram.map(|buckets| {
-        // Without bounds the histogram spans what there is.
-        let first_ns = request
-            .from_ns
-            .or(parts.iter().map(|part| part.first_ns).min())
-            .unwrap_or(0);
-        let last_ns = parts
-            .iter()
-            .map(|part| part.last_ns)
-            .max()
-            .map(|last| last.saturating_add(1));
-        let end_ns = request.to_ns.or(last_ns).unwrap_or(first_ns).max(first_ns);
-        Counts::new(first_ns, end_ns, buckets)
-    });
+    let counts = request
+        .histogram
+        .map(|buckets| empty_counts(request, &parts, buckets));
     // The likeliest hits first: later parts then rarely beat them, and a search that runs out of time has these.
     match request.order {
         Order::Newest => parts.sort_by_key(|part| std::cmp::Reverse(part.last_ns)),
@@ -167,35 +156,73 @@ pub fn execute(
         deadline: budget.deadline,
         decoder: Decoder::default(),
     };
-    if let Some(stats) = query.stats() {
-        let mut tabulating = Tabulating::new(matching, stats);
-        let in_time = tabulating.parts(&parts)?;
-        let table = tabulating.aggregation.table(&query.pipes);
-        let counted = in_time && snapshot.complete;
-        return Ok(SearchResponse {
-            total: counted.then_some(tabulating.total),
-            complete: counted && table.complete,
-            took_ms: took_ms(begun),
-            table: Some(table),
-            ..SearchResponse::default()
-        });
-    }
-    let mut scan = Scan {
-        matching,
-        order: request.order,
-        after,
-        total: 0,
-        // One more than the page: tells whether there is a next one.
-        top: Top::new(
-            request.order,
-            if request.limit == 0 {
-                0
-            } else {
-                request.limit + 1
-            },
-        ),
-        counts,
+    let answer = if let Some(stats) = query.stats() {
+        tabulate(snapshot, &parts, query, Tabulating::new(matching, stats))?
+    } else {
+        let scan = Scan {
+            matching,
+            order: request.order,
+            after,
+            total: 0,
+            // One more than the page: tells whether there is a next one.
+            top: Top::new(
+                request.order,
+                if request.limit == 0 {
+                    0
+                } else {
+                    request.limit + 1
+                },
+            ),
+            counts,
+        };
+        list(snapshot, &parts, request, scan)?
     };
+    Ok(SearchResponse {
+        took_ms: took_ms(begun),
+        ..answer
+    })
+}
+
+/// The histogram before anything is counted. Without bounds it spans what there is.
+fn empty_counts(request: &SearchRequest, parts: &[Part<'_>], buckets: usize) -> Counts {
+    let first_ns = request
+        .from_ns
+        .or(parts.iter().map(|part| part.first_ns).min())
+        .unwrap_or(0);
+    let last_ns = parts
+        .iter()
+        .map(|part| part.last_ns)
+        .max()
+        .map(|last| last.saturating_add(1));
+    let end_ns = request.to_ns.or(last_ns).unwrap_or(first_ns).max(first_ns);
+    Counts::new(first_ns, end_ns, buckets)
+}
+
+/// The answer to a query with pipes: a table.
+fn tabulate(
+    snapshot: &Snapshot,
+    parts: &[Part<'_>],
+    query: &Query,
+    mut tabulating: Tabulating<'_>,
+) -> Result<SearchResponse, SearchError> {
+    let in_time = tabulating.parts(parts)?;
+    let table = tabulating.aggregation.table(&query.pipes);
+    let counted = in_time && snapshot.complete;
+    Ok(SearchResponse {
+        total: counted.then_some(tabulating.total),
+        complete: counted && table.complete,
+        table: Some(table),
+        ..SearchResponse::default()
+    })
+}
+
+/// The answer to a query without pipes: a page of hits.
+fn list(
+    snapshot: &Snapshot,
+    parts: &[Part<'_>],
+    request: &SearchRequest,
+    mut scan: Scan<'_>,
+) -> Result<SearchResponse, SearchError> {
     let mut in_time = true;
     for (number, part) in parts.iter().enumerate() {
         if scan.part(number, part)? == Outcome::OutOfTime {
@@ -210,19 +237,18 @@ pub fn execute(
         mut matching,
         ..
     } = scan;
-    let (hits, next) = page(&parts, top.into_sorted(), request, &mut matching.decoder)?;
+    let (hits, next) = page(parts, top.into_sorted(), request, &mut matching.decoder)?;
     let complete = in_time && snapshot.complete;
     Ok(SearchResponse {
         total: complete.then_some(total),
         complete,
         hits,
-        took_ms: took_ms(begun),
         // Behind an unfinished page there may be hits that belong on it.
         next: next
             .filter(|_| in_time)
             .map(|place| cursor::encode(request.order, place)),
         histogram: counts.map(Counts::finish),
-        table: None,
+        ..SearchResponse::default()
     })
 }
 
