@@ -69,19 +69,13 @@ pub(crate) fn ship(batch: &Span, topic: &str, partition: i32) -> Span {
 mod tests {
     use std::sync::Arc;
 
-    use logboom_client::{Context, Format, SourceId};
+    use logboom_client::{Context, SourceId};
 
     use super::*;
 
     #[test]
     fn one_batch_in_a_while_is_traced_also_when_the_clock_stands_still() {
-        let context = Context {
-            host: "h".into(),
-            path: "/p".into(),
-            service: None,
-            format: Format::Auto,
-            timezone: None,
-        };
+        let context = Context::new("h", "/p");
         let home = Home::new(SourceId([1; 16]), 0, Arc::new(context));
         let subscriber = tracing_subscriber::registry();
         tracing::subscriber::with_default(subscriber, || {

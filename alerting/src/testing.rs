@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use logboom_event::{
-    Context, Encoding, Event, Format, Origin, Record, SourceId, TimestampFrom,
+    Context, Encoding, Event, Origin, Record, SourceId, TimestampFrom,
     otlp::{Request, Signal},
 };
 use serde_json::json;
@@ -28,13 +28,7 @@ pub(crate) fn one_rule(rule: &str) -> Arc<Rule> {
 
 /// Line `index` of `source`, as an agent sends it.
 pub(crate) fn record(source: u8, index: u64, arrival_ns: i64, line: &str) -> Record {
-    let context = Context {
-        host: format!("host{source}"),
-        path: format!("/var/log/{source}.log"),
-        service: None,
-        format: Format::Auto,
-        timezone: None,
-    };
+    let context = Context::new(format!("host{source}"), format!("/var/log/{source}.log"));
     Record {
         topic: "logs".into(),
         partition: i32::from(source) % 2,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use logboom_event::{Context, Event, EventId, Format, Origin, Record, SourceId};
+use logboom_event::{Context, Event, EventId, Origin, Record, SourceId};
 use logboom_indexer::schema::{Schema, register_tokenizers};
 use logboom_indexer::search::{Budget, SearchRequest, execute};
 use logboom_indexer::{Kind, Snapshot};
@@ -27,11 +27,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map_or(Ok(1_000_000), |text| text.parse())?;
     let mut rng = StdRng::seed_from_u64(1);
     let context = Arc::new(Context {
-        host: "web-1".to_owned(),
-        path: "/var/log/app/checkout.log".to_owned(),
         service: Some("checkout".to_owned()),
-        format: Format::Auto,
-        timezone: None,
+        ..Context::new("web-1", "/var/log/app/checkout.log")
     });
     let (mut hot, mut bytes) = (Vec::new(), 0);
     let (mut parsing, mut indexing, mut index_bytes) = (Duration::ZERO, Duration::ZERO, 0);

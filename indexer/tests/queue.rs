@@ -9,7 +9,7 @@ use std::{
 use logboom_broker::Broker;
 use logboom_client::{ClientConfig, Producer};
 use logboom_event::{
-    Context, Format, Origin, SourceId,
+    Context, Origin, SourceId,
     otlp::{Request, Signal},
 };
 use logboom_indexer::{Config, Remote, SearchRequest, SearchResponse};
@@ -86,11 +86,8 @@ async fn starting_indexer(
 /// Sends lines `numbers` of one source and waits for the acks.
 async fn append(producer: &Producer, partition: i32, numbers: std::ops::Range<u64>) {
     let context = Context {
-        host: "web-1".into(),
-        path: "/var/log/app.log".into(),
         service: Some("shop".into()),
-        format: Format::Auto,
-        timezone: None,
+        ..Context::new("web-1", "/var/log/app.log")
     };
     let context = Arc::new(context);
     // Retention counts from here.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use logboom_client::{ClientConfig, Context, Format, Origin, Producer, SourceId};
+use logboom_client::{ClientConfig, Context, Origin, Producer, SourceId};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use tokio::{net::TcpListener, task::JoinHandle};
 
@@ -96,13 +96,7 @@ impl Site {
     /// Sends line `index` of `source`, once more if it is called again.
     async fn send(&self, partition: i32, source: u8, index: u64, line: &str) {
         let producer = Producer::new(&self.config.queue).unwrap();
-        let context = Context {
-            host: "h".into(),
-            path: "/p".into(),
-            service: None,
-            format: Format::Auto,
-            timezone: None,
-        };
+        let context = Context::new("h", "/p");
         let origin = Origin {
             source: SourceId([source; 16]),
             prev: index * 100,

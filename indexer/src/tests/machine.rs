@@ -8,7 +8,7 @@ use std::sync::{
 use bytes::Bytes;
 use logboom_client::{Checkpoint, Marks};
 use logboom_event::{
-    Context, Encoding, Event, EventId, Format, Origin, Record, SourceId,
+    Context, Encoding, Event, EventId, Origin, Record, SourceId,
     otlp::{Request, Signal},
 };
 use logboom_metastore::Database;
@@ -95,13 +95,7 @@ impl Machine {
 
     /// Appends a line of a source; the same `number` again is the agent's retry.
     pub(crate) fn append(&mut self, partition: usize, source: u8, number: u64, arrival_ms: i64) {
-        let context = Context {
-            host: "web-1".into(),
-            path: format!("/var/log/{source}.log"),
-            service: None,
-            format: Format::Auto,
-            timezone: None,
-        };
+        let context = Context::new("web-1", format!("/var/log/{source}.log"));
         let origin = Origin {
             source: SourceId([source; 16]),
             prev: number * 100,

@@ -132,19 +132,13 @@ mod tests {
     use std::collections::BTreeSet;
     use std::sync::Arc;
 
-    use logboom_event::{Context, Format};
+    use logboom_event::Context;
     use proptest::prelude::*;
 
     use super::*;
 
     fn origin(source: u8, prev: u64, end: u64) -> Origin {
-        let context = Context {
-            host: String::new(),
-            path: String::new(),
-            service: None,
-            format: Format::Auto,
-            timezone: None,
-        };
+        let context = Context::new("", "");
         Origin {
             source: SourceId([source; 16]),
             prev,

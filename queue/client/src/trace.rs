@@ -98,7 +98,7 @@ mod tests {
     use std::sync::Arc;
 
     use bytes::Bytes;
-    use logboom_event::{Context, Encoding, Format, Origin, SourceId};
+    use logboom_event::{Context, Encoding, Origin, SourceId};
     use opentelemetry::trace::TracerProvider;
     use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
     use tracing_subscriber::prelude::*;
@@ -109,13 +109,7 @@ mod tests {
     const VALUE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
     fn record(headers: &[(&str, &str)]) -> Record {
-        let context = Context {
-            host: "h".into(),
-            path: "/p".into(),
-            service: None,
-            format: Format::Auto,
-            timezone: None,
-        };
+        let context = Context::new("h", "/p");
         Record {
             topic: "logs".into(),
             partition: 0,

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use logboom_client::{
-    Admin, Assignment, Checkpoint, ClientConfig, Consumer, Context, Error, Format, Marks, Origin,
-    Producer, Record, SourceId, Verdict, record_crc, resume,
+    Admin, Assignment, Checkpoint, ClientConfig, Consumer, Context, Error, Marks, Origin, Producer,
+    Record, SourceId, Verdict, record_crc, resume,
 };
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -36,13 +36,7 @@ fn agent_topics() -> Vec<String> {
 }
 
 fn origin(prev: u64, end: u64) -> Origin {
-    let context = Context {
-        host: "h".into(),
-        path: "/p".into(),
-        service: None,
-        format: Format::Auto,
-        timezone: None,
-    };
+    let context = Context::new("h", "/p");
     Origin {
         source: SourceId([7; 16]),
         prev,

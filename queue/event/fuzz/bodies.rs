@@ -26,11 +26,9 @@ pub(crate) fn parse(line: &[u8], format: Format, arrival_ms: i64) {
     let auto = format == Format::Auto;
     for timezone in [None, Some("Europe/Berlin".to_owned())] {
         let context = Context {
-            host: "h".into(),
-            path: "/p".into(),
-            service: None,
             format: format.clone(),
             timezone,
+            ..Context::new("h", "/p")
         };
         let record = Record {
             topic: Arc::from("logs"),

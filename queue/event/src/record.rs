@@ -73,3 +73,17 @@ pub struct Context {
     /// IANA name of the zone that times without a zone are read in.
     pub timezone: Option<String>,
 }
+
+impl Context {
+    /// That of a file for which nothing is configured: no service, [`Format::Auto`], no zone. Set a field for more:
+    /// `Context { service, ..Context::new(host, path) }`.
+    pub fn new(host: impl Into<String>, path: impl Into<String>) -> Context {
+        Context {
+            host: host.into(),
+            path: path.into(),
+            service: None,
+            format: Format::Auto,
+            timezone: None,
+        }
+    }
+}

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use logboom_event::{Context, Encoding, Event, EventId, Format, Origin, Record, SourceId};
+use logboom_event::{Context, Encoding, Event, EventId, Origin, Record, SourceId};
 use logboom_query::{matches_with_id, parse, parse_in};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -107,13 +107,7 @@ fn loghub_answers_equal_a_scan() {
         .iter()
         .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
     {
-        let context = Arc::new(Context {
-            host: "sample".to_owned(),
-            path: path.to_string_lossy().into_owned(),
-            service: None,
-            format: Format::Auto,
-            timezone: None,
-        });
+        let context = Arc::new(Context::new("sample", path.to_string_lossy()));
         let bytes = std::fs::read(path).unwrap();
         let lines = bytes.split(|byte| *byte == b'\n').take(500);
         let events: Vec<Indexed> = (0..)
