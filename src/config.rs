@@ -23,9 +23,9 @@ pub(crate) use logboom_alerting::ReceiverConfig;
 #[cfg(not(feature = "server"))]
 pub(crate) type ReceiverConfig = serde_json::Value;
 
+pub(crate) use indexes::IndexesConfig;
 #[cfg(feature = "server")]
-pub(crate) use indexes::IndexConfig;
-pub(crate) use indexes::{IndexesConfig, Lines};
+pub(crate) use indexes::{IndexConfig, Lines};
 pub(crate) use receive::{Listen, ReceiveConfig};
 pub(crate) use telemetry::{Target, TelemetryConfig};
 
