@@ -23,6 +23,22 @@ pub fn list(
     request: &TraceSearch,
     budget: Budget,
 ) -> Result<TraceList, SearchError> {
+    // What was found in its time is shown: the rest of the budget is for that.
+    list_found_by(
+        snapshot,
+        request,
+        budget.first_two_thirds(),
+        budget.deadline(),
+    )
+}
+
+/// [`list`], where finding ends at a time of its own.
+pub(super) fn list_found_by(
+    snapshot: &Snapshot,
+    request: &TraceSearch,
+    found_by: Instant,
+    deadline: Instant,
+) -> Result<TraceList, SearchError> {
     let begun = Instant::now();
     let query = logboom_query::parse_in(&request.q, Some(SPANS))?;
     query.filter_only()?;
@@ -44,18 +60,17 @@ pub fn list(
         schema: &schema,
         query: &query,
         range: range(request.from_ns, request.to_ns)?,
-        deadline: budget.first_two_thirds(),
+        deadline: found_by,
         decoder: Decoder::default(),
     };
-    // What was found in its time is shown: the rest of the budget is for that.
     let (found, mut complete) = newest(&mut matching, &mut parts, request.limit)?;
     let mut segments = Segments::new(&schema, &parts, limits::NAMES_MAX);
     let mut traces = Vec::with_capacity(found.len());
     for trace in found {
-        let (summary, is_whole) = summary(&mut segments, trace, budget.deadline())?;
+        let (summary, is_whole) = summary(&mut segments, trace, deadline)?;
         complete &= is_whole;
         traces.extend(summary);
-        if Instant::now() >= budget.deadline() {
+        if Instant::now() >= deadline {
             complete = false;
             break;
         }

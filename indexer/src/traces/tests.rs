@@ -262,18 +262,25 @@ fn what_was_found_before_the_time_ended_is_listed() {
         limit: 1_000,
         ..TraceSearch::default()
     };
-    let begun = Instant::now();
-    assert!(list(&snapshot, &search, long()).unwrap().traces.len() > 10);
-    let whole = begun.elapsed();
-    let found: Vec<TraceList> = [8, 4, 2]
-        .map(|share| list(&snapshot, &search, Budget::within(whole / share)).unwrap())
-        .into();
-    assert!(
-        found
-            .iter()
-            .any(|list| !list.complete && !list.traces.is_empty()),
-        "{found:?}"
-    );
+    let whole = list(&snapshot, &search, long()).unwrap();
+    assert!(whole.complete && whole.traces.len() > 10);
+    // More time for finding with every try, until it ends in the middle: how long that takes is the machine's affair.
+    let shortest = Duration::from_micros(50);
+    let mut patience = shortest;
+    let mut wholes = 0;
+    loop {
+        let found_by = Instant::now() + patience;
+        let found = list::list_found_by(&snapshot, &search, found_by, long().deadline()).unwrap();
+        if !found.complete && !found.traces.is_empty() {
+            break;
+        }
+        patience += patience / 16;
+        if found.complete {
+            wholes += 1;
+            assert!(wholes < 20, "found is all or nothing");
+            patience = shortest;
+        }
+    }
 }
 
 #[test]
