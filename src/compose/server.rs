@@ -90,6 +90,7 @@ pub(super) async fn start(
         let deps = ui_deps(&config, &ports, metrics, supervisor)?;
         let ui = logboom_ui::Config {
             external_url: config.ui.external_url.clone(),
+            ..logboom_ui::Config::default()
         };
         supervisor.start("ui", |ready, stop| {
             logboom_ui::run(ui, deps, listener, ready, stop)

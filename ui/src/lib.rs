@@ -9,12 +9,16 @@
 //! - Memory a client can claim is bounded: a tail that is not read stops reading its upstream,
 //!   which then counts what it drops ([`routes::tail`]).
 //! - No answer is silently less than asked: a cut line says its true length, a dropped line is counted.
-//! - `run` returns only after every response has ended; live tails end when `stop` does.
+//! - A client that does not read keeps nothing for ever: its connection ends ([`connection`]), and an answer with
+//!   whole traces is taken back before.
+//! - `run` returns only after every response has ended; live tails end when `stop` does. What is not sent soon after
+//!   that is cut.
 //!
 //! It does not know the queue, and it does not parse the query language.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod assets;
+mod connection;
 mod error;
 mod guard;
 pub mod limits;
@@ -26,5 +30,5 @@ mod trim;
 
 pub use error::Error;
 pub use routes::openapi;
-pub use run::{Config, Deps, run};
+pub use run::{Config, Deps, Patience, run};
 pub use time::{TimeError, parse as parse_time};

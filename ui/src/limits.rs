@@ -56,6 +56,13 @@ pub const JAEGER_CHUNK_BYTES: usize = 64 << 10;
 /// JSON has for escapes. More wait for their turn.
 pub const JAEGER_READS_MAX: usize = 4;
 
+/// How long such an answer waits for its client to take the next chunk. Where memory for sockets is plenty, they take
+/// some MiB at once and nothing for a while: at 100 kB/s that is up to some 15 s.
+pub const JAEGER_CHUNK_WAIT: Duration = Duration::from_secs(30);
+
+/// How long all of it may take: 64 MiB at 220 kB/s.
+pub const JAEGER_SEND_MAX: Duration = Duration::from_secs(5 * 60);
+
 /// How long a request waits for such a turn before it is refused.
 pub const JAEGER_WAIT_MAX: Duration = Duration::from_secs(10);
 
@@ -77,6 +84,13 @@ pub const TAILS_MAX: usize = 64;
 
 /// A comment is sent on a silent live tail, so that proxies (60 s is common) keep it open.
 pub const TAIL_KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How long a client may take nothing of what is written to it before its connection ends, live tails included: there
+/// are so many of them, and a page that reads again connects again and marks the gap.
+pub const STALL_MAX: Duration = Duration::from_secs(60);
+
+/// How long after a stop answers may be made and sent. What ends the process waits 15 s for all of it.
+pub const STOP_SEND_MAX: Duration = Duration::from_secs(10);
 
 /// Entries of the alert history in one answer.
 pub const HISTORY_ROWS_MAX: usize = 1_000;

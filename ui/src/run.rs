@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+use crate::connection::Listening;
 use crate::error::Error;
-use crate::routes;
+use crate::{limits, routes};
 
 /// How the ui part presents itself.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +17,31 @@ pub struct Config {
     /// The address under which people open the page, e.g. `https://logs.example.com`. Its host name
     /// is answered besides addresses and local names.
     pub external_url: Option<String>,
+    pub patience: Patience,
+}
+
+/// How long clients that do not read are waited for; the defaults are those of [`limits`].
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// See [`limits::STALL_MAX`].
+    pub stall: Duration,
+    /// See [`limits::JAEGER_CHUNK_WAIT`].
+    pub chunk: Duration,
+    /// See [`limits::JAEGER_SEND_MAX`].
+    pub answer: Duration,
+    /// See [`limits::STOP_SEND_MAX`].
+    pub stop: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience {
+            stall: limits::STALL_MAX,
+            chunk: limits::JAEGER_CHUNK_WAIT,
+            answer: limits::JAEGER_SEND_MAX,
+            stop: limits::STOP_SEND_MAX,
+        }
+    }
 }
 
 /// What the ui part is given by whoever builds the process.
@@ -32,7 +59,7 @@ pub struct Deps {
 }
 
 /// Serves until `stop`; then new connections are refused, live tails end, and every request that
-/// was accepted gets its answer.
+/// was accepted gets its answer, unless that, or reading it, takes longer than `patience.stop`.
 pub async fn run(
     config: Config,
     deps: Deps,
@@ -44,8 +71,24 @@ pub async fn run(
     let app = routes::router(&config, deps, stop.clone());
     ready.send_replace(true);
     tracing::info!(%address, "serving the page and the api");
-    axum::serve(listener, app)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
-        .map_err(|source| Error::Serve { address, source })
+    let cut = CancellationToken::new();
+    let listening = Listening {
+        listener,
+        stall: config.patience.stall,
+        cut: cut.clone(),
+    };
+    let serving = axum::serve(listening, app)
+        .with_graceful_shutdown(stop.clone().cancelled_owned())
+        .into_future();
+    let cutting = async {
+        stop.cancelled().await;
+        tokio::time::sleep(config.patience.stop).await;
+        cut.cancel();
+        std::future::pending().await
+    };
+    tokio::select! {
+        served = serving => served,
+        never = cutting => never,
+    }
+    .map_err(|source| Error::Serve { address, source })
 }

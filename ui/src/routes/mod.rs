@@ -29,7 +29,7 @@ use utoipa::OpenApi;
 use crate::error::ApiError;
 use crate::guard::{self, PublicName};
 use crate::limits::JAEGER_READS_MAX;
-use crate::run::{Config, Deps};
+use crate::run::{Config, Deps, Patience};
 use crate::{assets, metrics};
 
 /// What every handler may use.
@@ -40,6 +40,7 @@ struct Shared {
     tails_open: Arc<AtomicUsize>,
     /// Turns to put whole traces together in Jaeger's form, and to send them.
     jaeger_reads: Arc<Semaphore>,
+    patience: Patience,
 }
 
 type App = axum::extract::State<Arc<Shared>>;
@@ -114,6 +115,7 @@ pub(crate) fn router(config: &Config, deps: Deps, stop: CancellationToken) -> Ro
         stop,
         tails_open: Arc::default(),
         jaeger_reads: Arc::new(Semaphore::new(JAEGER_READS_MAX)),
+        patience: config.patience,
     });
     let api = Router::new()
         .route("/api/v1/search", get(search::search))

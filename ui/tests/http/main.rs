@@ -6,3 +6,4 @@ mod routes;
 mod server;
 mod tail;
 mod traces;
+mod unread;

@@ -13,7 +13,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures::StreamExt;
 use logboom_indexer::Remote;
-use logboom_ui::{Config, Deps};
+use logboom_ui::{Config, Deps, Patience};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -140,6 +140,17 @@ impl Server {
 
 /// Starts the ui before a fake indexer; `ready` is what `/readyz` reports of the indexer.
 pub(crate) async fn start(indexer: Arc<Indexer>, ready: bool) -> Server {
+    let indexer_url = start_indexer(indexer).await;
+    start_before(&indexer_url, ready).await
+}
+
+/// The same with another patience for clients that do not read.
+pub(crate) async fn start_with(indexer: Arc<Indexer>, patience: Patience) -> Server {
+    let indexer_url = start_indexer(indexer).await;
+    serve_with(deps(&indexer_url, true), patience).await
+}
+
+async fn start_indexer(indexer: Arc<Indexer>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let internal = Router::new()
@@ -152,27 +163,35 @@ pub(crate) async fn start(indexer: Arc<Indexer>, ready: bool) -> Server {
         .route("/internal/v1/{name}", post(told))
         .with_state(indexer);
     tokio::spawn(async move { axum::serve(listener, internal).await.unwrap() });
-    start_before(&format!("http://{address}"), ready).await
+    format!("http://{address}")
 }
 
 pub(crate) async fn start_before(indexer_url: &str, ready: bool) -> Server {
-    let deps = Deps {
+    serve(deps(indexer_url, ready)).await
+}
+
+fn deps(indexer_url: &str, ready: bool) -> Deps {
+    Deps {
         search: Remote::new(indexer_url).unwrap(),
         alerts: None,
         metrics: Arc::new(|| "logboom_test_total 1\n".to_owned()),
         ports: json!({"http": 7480}),
         health: Arc::new(move || vec![("queue".to_owned(), true), ("indexer".to_owned(), ready)]),
-    };
-    serve(deps).await
+    }
 }
 
 pub(crate) async fn serve(deps: Deps) -> Server {
+    serve_with(deps, Patience::default()).await
+}
+
+async fn serve_with(deps: Deps, patience: Patience) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let stop = CancellationToken::new();
     let (ready, mut is_ready) = watch::channel(false);
     let config = Config {
         external_url: Some("https://logs.example.com".to_owned()),
+        patience,
     };
     let ui = tokio::spawn(logboom_ui::run(config, deps, listener, ready, stop.clone()));
     is_ready.wait_for(|ready| *ready).await.unwrap();

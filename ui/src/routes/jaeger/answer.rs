@@ -1,17 +1,12 @@
 //! The envelope that all of Jaeger's answers come in, failures included.
 
-use std::convert::Infallible;
-
 use axum::Json;
-use axum::body::{Body, Bytes};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures::stream;
 use serde::Serialize;
-use tokio::sync::OwnedSemaphorePermit;
 
+use super::{Turn, send};
 use crate::error::ApiError;
-use crate::limits::JAEGER_CHUNK_BYTES;
 
 /// `limit` and `offset` are always 0, as Jaeger leaves them; `total` counts names only.
 #[derive(Serialize)]
@@ -74,20 +69,16 @@ impl<T: Serialize + Send + 'static> Answer<T> {
         Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
     }
 
-    /// For answers with whole traces. They are large, and in memory until the last of it is sent or the client is gone:
-    /// then only is it another's turn.
-    pub(super) async fn written_in(self, turn: OwnedSemaphorePermit) -> Result<Response, Failure> {
-        let body = Bytes::from(self.into_json().await?);
+    /// For answers with whole traces. They are large, and in memory until the last of it is sent, the client is gone
+    /// or does not read: then only is it another's turn.
+    pub(super) async fn written_in(self, turn: Turn) -> Result<Response, Failure> {
+        let answer = self.into_json().await?;
         let headers = [
             (header::CONTENT_TYPE, "application/json".to_owned()),
-            (header::CONTENT_LENGTH, body.len().to_string()),
+            (header::CONTENT_LENGTH, answer.len().to_string()),
         ];
-        // A chunk is asked for when the ones before are on their way.
-        let chunks = stream::unfold((body, turn), |(mut rest, turn)| async move {
-            let chunk = rest.split_to(rest.len().min(JAEGER_CHUNK_BYTES));
-            (!chunk.is_empty()).then_some((Ok::<_, Infallible>(chunk), (rest, turn)))
-        });
-        Ok((headers, Body::from_stream(chunks)).into_response())
+        let body = send::body(answer, turn.permit, turn.patience);
+        Ok((headers, body).into_response())
     }
 
     /// Writing tens of MiB takes tenths of a second, which other requests would wait for.
@@ -171,33 +162,5 @@ impl IntoResponse for Failure {
             errors: Some(vec![problem]),
         };
         (status, Json(answer)).into_response()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use tokio::sync::Semaphore;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_turn_ends_when_the_whole_answer_is_sent_or_given_up() {
-        let turns = Arc::new(Semaphore::new(1));
-        let data = "x".repeat(2 * JAEGER_CHUNK_BYTES);
-        let answer = || async {
-            let turn = Arc::clone(&turns).try_acquire_owned().unwrap();
-            let answer = Answer::new(data.clone(), 0).written_in(turn);
-            answer.await.unwrap().into_body()
-        };
-        let body = answer().await;
-        assert_eq!(turns.available_permits(), 0);
-        let sent = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-        let read: serde_json::Value = serde_json::from_slice(&sent).unwrap();
-        assert_eq!(read["data"], data);
-        assert_eq!(turns.available_permits(), 1);
-        drop(answer().await);
-        assert_eq!(turns.available_permits(), 1);
     }
 }

@@ -7,6 +7,7 @@ mod answer;
 mod form;
 mod query;
 mod read;
+mod send;
 mod span;
 
 use std::collections::BTreeSet;
@@ -26,6 +27,7 @@ use super::params::{self, Names};
 use super::{App, Shared};
 use crate::error::ApiError;
 use crate::limits::{JAEGER_READS_MAX, JAEGER_WAIT_MAX};
+use crate::run::Patience;
 
 /// Services that have spans, in Jaeger's form.
 #[utoipa::path(get, path = "/api/services", tag = "jaeger", responses(
@@ -239,11 +241,20 @@ fn named(service: String) -> String {
     }
 }
 
+/// The right to put whole traces together and to send them, and how long the client may take for that.
+struct Turn {
+    permit: OwnedSemaphorePermit,
+    patience: Patience,
+}
+
 /// Waits until fewer answers than the limit are being put together or sent.
-async fn turn(shared: &Shared) -> Result<OwnedSemaphorePermit, Failure> {
+async fn turn(shared: &Shared) -> Result<Turn, Failure> {
     let turn = Arc::clone(&shared.jaeger_reads).acquire_owned();
     match tokio::time::timeout(JAEGER_WAIT_MAX, turn).await {
-        Ok(Ok(permit)) => Ok(permit),
+        Ok(Ok(permit)) => Ok(Turn {
+            permit,
+            patience: shared.patience,
+        }),
         _ => Err(ApiError::Busy(format!(
             "{JAEGER_READS_MAX} answers with whole traces are being read or sent, which is the limit; try again, or ask for fewer"
         ))
