@@ -1,7 +1,8 @@
 //! The engine: events and ticks in, changes out. A state machine without I/O; time is an argument.
 //!
 //! For each event, in this order: its source's watermark moves, episodes that this ends are ended,
-//! then it is counted by the rules that it matched. A tick moves the clock of silent sources.
+//! then it is counted by the rules that it matched. A tick moves the clock of silent sources, and looks at
+//! every open group; an event looks at its own, and at those that waited for its source to come so far.
 //! What is dirty since the last [`Engine::take`] is handed over for one transaction.
 
 use std::{
@@ -12,6 +13,7 @@ use std::{
 use logboom_event::{Encoding, Event, Record, TimestampFrom};
 
 use crate::{
+    ends::{Ends, GroupAt},
     episode::{Change, Episode},
     group_key::GroupKey,
     limits,
@@ -56,7 +58,7 @@ struct RuleState {
     rule: Arc<Rule>,
     groups: HashMap<GroupKey, Group>,
     /// Keys of the groups with an open episode.
-    open: HashSet<GroupKey>,
+    open: HashSet<Arc<GroupKey>>,
 }
 
 impl RuleState {
@@ -89,8 +91,8 @@ pub(crate) struct Item<'a> {
 pub(crate) struct Engine {
     rules: Vec<RuleState>,
     sources: Sources,
-    /// Per source, the earliest end of an open episode that waits for it.
-    ends: HashMap<SourceRef, i64>,
+    /// Every open episode is in here, under a source that has not come to its end.
+    ends: Ends,
     transitions: Vec<Transition>,
     dirty: HashSet<(usize, GroupKey)>,
     dirty_sources: HashSet<SourceRef>,
@@ -104,7 +106,7 @@ impl Engine {
         Engine {
             rules: rules.iter().map(RuleState::new).collect(),
             sources: Sources::new(idle),
-            ends: HashMap::new(),
+            ends: Ends::default(),
             transitions: Vec::new(),
             dirty: HashSet::new(),
             dirty_sources: HashSet::new(),
@@ -131,7 +133,7 @@ impl Engine {
         };
         if let Some(state) = self.rules.iter_mut().find(|state| same(state)) {
             if group.is_open() {
-                state.open.insert(key.clone());
+                state.open.insert(Arc::new(key.clone()));
             }
             state.groups.insert(key, group);
             return;
@@ -152,7 +154,12 @@ impl Engine {
 
     /// Ends a restore.
     pub(crate) fn restored(&mut self) {
-        self.index_ends();
+        self.ends.clear();
+        for open in self.open_groups() {
+            let RuleState { rule, groups, .. } = &self.rules[open.rule];
+            let group = &groups[&*open.key];
+            await_end(&mut self.ends, &self.sources, rule, &open, group);
+        }
     }
 
     /// Replaces the rules and keeps the state of those that still count the same.
@@ -186,13 +193,8 @@ impl Engine {
         if placed.clamped {
             metrics::counter!(crate::metrics::TIMESTAMPS_CLAMPED).increment(1);
         }
-        if self
-            .ends
-            .get(&source)
-            .is_some_and(|end| placed.watermark >= *end)
-        {
-            self.pass(now);
-        }
+        let passed = self.ends.take_passed(source, placed.watermark);
+        self.pass_groups(passed, now);
         if hits.is_empty() {
             return;
         }
@@ -240,9 +242,14 @@ impl Engine {
         let mut changes = Vec::new();
         group.add(&rule, measure, line, &mut changes);
         group.pass(&rule, &self.sources, line.now, &mut changes);
-        await_ends(&mut self.ends, &self.sources, &rule, group);
         if group.is_open() {
-            state.open.insert(key.clone());
+            let known = state.open.get(&key).cloned();
+            let open = GroupAt {
+                rule: at,
+                key: known.unwrap_or_else(|| Arc::new(key.clone())),
+            };
+            await_end(&mut self.ends, &self.sources, &rule, &open, group);
+            state.open.insert(open.key);
         } else {
             state.open.remove(&key);
         }
@@ -295,41 +302,46 @@ impl Engine {
     }
 
     fn pass(&mut self, now: i64) {
-        for at in 0..self.rules.len() {
-            let state = &mut self.rules[at];
-            let mut told = Vec::new();
-            for key in &state.open {
-                let group = state.groups.get_mut(key).expect("open groups exist");
-                let mut changes = Vec::new();
-                group.pass(&state.rule, &self.sources, now, &mut changes);
-                if !changes.is_empty() {
-                    told.push((key.clone(), changes, group.is_open()));
-                }
-            }
-            // A set's order is not a reproducible one.
-            told.sort_by(|one, other| one.0.cmp(&other.0));
-            for (key, changes, open) in told {
-                if !open {
-                    self.rules[at].open.remove(&key);
-                }
-                self.tell(at, &key, changes, now);
-                self.dirty.insert((at, key));
-            }
-        }
-        self.index_ends();
+        // The clock has moved silent sources, so all wait anew.
+        self.ends.clear();
+        self.pass_groups(self.open_groups(), now);
     }
 
-    fn index_ends(&mut self) {
-        self.ends.clear();
-        for state in &self.rules {
-            for key in &state.open {
-                await_ends(
-                    &mut self.ends,
-                    &self.sources,
-                    &state.rule,
-                    &state.groups[key],
-                );
+    fn open_groups(&self) -> Vec<GroupAt> {
+        let mut groups = Vec::new();
+        for (rule, state) in self.rules.iter().enumerate() {
+            groups.extend(state.open.iter().map(|key| GroupAt {
+                rule,
+                key: Arc::clone(key),
+            }));
+        }
+        groups
+    }
+
+    fn pass_groups(&mut self, groups: Vec<GroupAt>, now: i64) {
+        let mut told = Vec::new();
+        for at in groups {
+            let state = &mut self.rules[at.rule];
+            // It may have ended with another of its sources, or by a line of its own.
+            if !state.open.contains(&*at.key) {
+                continue;
             }
+            let group = state.groups.get_mut(&*at.key).expect("open groups exist");
+            let mut changes = Vec::new();
+            group.pass(&state.rule, &self.sources, now, &mut changes);
+            await_end(&mut self.ends, &self.sources, &state.rule, &at, group);
+            if !group.is_open() {
+                state.open.remove(&*at.key);
+            }
+            if !changes.is_empty() {
+                told.push((at, changes));
+            }
+        }
+        // Neither a set's order nor that of their ends is one to tell them in.
+        told.sort_by(|one, other| one.0.cmp(&other.0));
+        for (at, changes) in told {
+            self.tell(at.rule, &at.key, changes, now);
+            self.dirty.insert((at.rule, GroupKey::clone(&at.key)));
         }
     }
 
@@ -380,18 +392,14 @@ impl Engine {
     }
 }
 
-/// Notes for which ends of episodes the group waits, by source.
-fn await_ends(ends: &mut HashMap<SourceRef, i64>, sources: &Sources, rule: &Rule, group: &Group) {
+/// Notes for whom each open episode of the group waits: the first source that has not come to its end.
+fn await_end(ends: &mut Ends, sources: &Sources, rule: &Rule, at: &GroupAt, group: &Group) {
     for episode in group.episodes.iter().filter(|episode| episode.is_open()) {
         let end = episode.end(rule.hold_ns);
-        // A source that has passed the end already waits for others, whose turn it is.
-        for source in episode
-            .sources
-            .iter()
-            .filter(|source| sources.watermark(**source) < end)
-        {
-            let known = ends.entry(*source).or_insert(end);
-            *known = (*known).min(end);
+        let mut behind = episode.sources.iter().copied();
+        // With none of them it ends when it is next looked at, as just now.
+        if let Some(source) = behind.find(|source| sources.watermark(*source) < end) {
+            ends.wait(source, end, at);
         }
     }
 }

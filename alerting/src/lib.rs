@@ -16,6 +16,7 @@
 
 mod config;
 mod consume;
+mod ends;
 mod episode;
 mod error;
 mod evaluate;

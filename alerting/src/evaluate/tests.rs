@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use proptest::prelude::*;
 
+mod ends;
 mod quantiles;
 
 use super::*;
