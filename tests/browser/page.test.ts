@@ -1,9 +1,9 @@
 /** The page against the real binary, as a person uses it. */
-import { type BrowserContext, type Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
-import { accessible, launch, quit, screenshot, Tab, THEMES } from "./chromium.js";
-import { Logboom } from "./logboom.js";
+import { accessible, screenshot, THEMES } from "./chromium.js";
+import { type Logboom } from "./logboom.js";
+import { page, server, session, tab } from "./session.js";
 
 const PAGES = ["search", "live", "alerts", "pipeline"] as const;
 const LINES = 240;
@@ -11,29 +11,10 @@ const LINES = 240;
 const RULES =
   "  - name: payment-failures\n    regex: 'payment .* failed'\n    threshold: {count: 3, within: 60s}\n    keep_firing_for: 10m\n    labels: {severity: critical}\n    receivers: []\n";
 
-let server: Logboom;
-let browser: BrowserContext;
-let page: Page;
-let tab: Tab;
-
-beforeAll(async () => {
-  server = await Logboom.start(RULES);
+session(RULES, "", async () => {
   seed(server);
   await server.found("*", LINES);
-  browser = await launch();
 });
-
-afterAll(async () => {
-  await quit(browser);
-  expect(await server?.stop(), "logboom stops cleanly").toBe(0);
-});
-
-beforeEach(async () => {
-  tab = await Tab.open(browser);
-  page = tab.page;
-});
-
-afterEach(() => tab.close());
 
 /** A minute of a shop's log: levels, JSON and plain lines, Chinese, a long one, three failed payments. */
 function seed(logboom: Logboom): void {

@@ -1,10 +1,9 @@
 /** Traces and services against the real binary: the walk of somebody who looks for what is slow, and a trace of 50,000 spans. */
-import { type BrowserContext, type Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
-import { accessible, launch, quit, Tab, THEMES } from "./chromium.js";
-import { Logboom } from "./logboom.js";
+import { accessible, THEMES } from "./chromium.js";
 import { isRequest, type Line, sendLines, sendSpans, type Span } from "./otlp.js";
+import { page, server, session, tab } from "./session.js";
 import { nightly, SLOW_MS, SLOW_OPERATION, traffic, type Traffic } from "./shop.js";
 
 const MINUTE_MS = 60_000;
@@ -29,15 +28,10 @@ const ELEMENTS_MAX = 600;
 /** Others use the machine too; whoever misses a bound three times does not owe it to them. */
 const TRIES = 3;
 
-let server: Logboom;
-let browser: BrowserContext;
-let page: Page;
-let tab: Tab;
 let shop: Traffic;
 let large: Span[];
 
-beforeAll(async () => {
-  server = await Logboom.start(RULES, "indexes: {logs: {hot_age_max: 2s}, spans: {hot_age_max: 2s}}\n");
+session(RULES, "indexes: {logs: {hot_age_max: 2s}, spans: {hot_age_max: 2s}}\n", async () => {
   const now = Date.now();
   // All of it within the range that pages open with; the night's import long before.
   shop = traffic(TRACES, now - 12 * MINUTE_MS, now - MINUTE_MS / 2);
@@ -48,20 +42,7 @@ beforeAll(async () => {
   await server.found("*", shop.spans.length + LARGE, "spans");
   await server.found("*", shop.lines.length);
   await server.published();
-  browser = await launch();
 });
-
-afterAll(async () => {
-  await quit(browser);
-  expect(await server?.stop(), "logboom stops cleanly").toBe(0);
-});
-
-beforeEach(async () => {
-  tab = await Tab.open(browser);
-  page = tab.page;
-});
-
-afterEach(() => tab.close());
 
 const open = (path: string) => page.goto(`${server.url}${path}`);
 const address = () => decodeURIComponent(page.url().slice(server.url.length).replaceAll("+", " "));
