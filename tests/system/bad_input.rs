@@ -31,7 +31,7 @@ fn assert_says(text: &str, words: &[&str]) {
 fn an_unknown_configuration_key_ends_the_start() {
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("logboom.yaml");
-    std::fs::write(&config, "version: 1\nindexer: {retension: 3d}\n").unwrap();
+    std::fs::write(&config, "version: 1\nindexes: {logs: {retension: 3d}}\n").unwrap();
     let output = output(&[
         "up",
         "--config",
