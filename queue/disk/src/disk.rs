@@ -13,6 +13,14 @@ pub struct Entry {
     pub is_dir: bool,
 }
 
+/// The size of a disk and what is left of it, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskSpace {
+    pub total: u64,
+    /// What an unprivileged process could still allocate.
+    pub free: u64,
+}
+
 /// A tree of files. Changes of names (create, rename, remove) are seen by every later call at once, and survive a
 /// crash only after [`Disk::sync_dir`] of the directory that holds the name. Until then a crash keeps any prefix
 /// of a directory's changes.
@@ -41,8 +49,13 @@ pub trait Disk: Debug + Send + Sync {
     /// After it returns, every change of a name in `dir` survives a crash. After an error nothing is known.
     fn sync_dir(&self, dir: &Path) -> Result<(), Error>;
 
+    /// How much room there is on the disk under `dir`.
+    fn space(&self, dir: &Path) -> Result<DiskSpace, Error>;
+
     /// What an unprivileged process could still allocate.
-    fn free_bytes(&self, dir: &Path) -> Result<u64, Error>;
+    fn free_bytes(&self, dir: &Path) -> Result<u64, Error> {
+        self.space(dir).map(|space| space.free)
+    }
 }
 
 /// An open file, addressed by position. All calls may be made from several threads at once.

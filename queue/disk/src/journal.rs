@@ -87,12 +87,8 @@ impl Journal {
         for entry in disk.list(dir)? {
             if entry.name.starts_with(NAME_PREFIX) && entry.name.ends_with(TEMP_SUFFIX) {
                 disk.remove(&dir.join(&entry.name))?;
-            } else if let Some(generation) = entry
-                .name
-                .strip_prefix(NAME_PREFIX)
-                .and_then(|text| text.parse::<u64>().ok())
-            {
-                generations.push(generation);
+            } else {
+                generations.extend(generation_of(&entry.name));
             }
         }
         generations.sort_unstable();
@@ -107,6 +103,27 @@ impl Journal {
             disk.remove(&file_path(dir, old))?;
         }
         Ok(opened)
+    }
+
+    /// All records in the journal in `dir`, as [`Journal::open`] would give them, but nothing is changed; and whether there
+    /// is a torn tail, which opening would cut off. A directory that is not there has none.
+    pub fn examine(
+        disk: &dyn Disk,
+        dir: &Path,
+        limits: JournalLimits,
+    ) -> Result<(Vec<Vec<u8>>, bool), Error> {
+        let entries = match disk.list(dir) {
+            Err(error) if error.is_not_found() => return Ok((Vec::new(), false)),
+            other => other?,
+        };
+        let newest = entries
+            .iter()
+            .filter_map(|entry| generation_of(&entry.name));
+        let Some(newest) = newest.max() else {
+            return Ok((Vec::new(), false));
+        };
+        let content = Content::read(disk, dir, limits, newest)?;
+        Ok((content.records, content.is_torn))
     }
 
     /// Adds a record behind the others. Durable after the next [`Journal::sync`]. After [`Error::Full`] the
@@ -256,41 +273,16 @@ impl Journal {
         limits: JournalLimits,
         generation: u64,
     ) -> Result<(Journal, Vec<Vec<u8>>), Error> {
-        let path = file_path(dir, generation);
-        let bytes = read_all(
-            disk.as_ref(),
-            &path,
-            limits
-                .file_bytes_max
-                .saturating_add(limits.allocate_bytes as usize),
-        )?;
-        if bytes.get(..HEADER_BYTES) != Some(header(generation).as_slice()) {
-            return Err(Error::Damaged {
-                path,
-                offset: 0,
-                reason: "this is not a journal's header",
-            });
-        }
-        let mut records = Vec::new();
-        let mut end = HEADER_BYTES;
-        let mut synced = HEADER_BYTES;
-        while let Some(found) = read_frame(&bytes, end, limits) {
-            records.push(found.payload.to_vec());
-            synced = found.synced;
-            end = found.end;
-        }
+        let Content {
+            path,
+            bytes,
+            records,
+            end,
+            synced,
+            is_torn,
+        } = Content::read(disk.as_ref(), dir, limits, generation)?;
         let file = disk.open(&path)?;
-        if bytes[end..].iter().any(|byte| *byte != 0) {
-            let had_been_synced = (end..bytes.len()).step_by(ALIGNMENT).any(|position| {
-                read_frame(&bytes, position, limits).is_some_and(|later| later.synced > end)
-            });
-            if had_been_synced {
-                return Err(Error::Damaged {
-                    path,
-                    offset: end as u64,
-                    reason: "a frame that had been synced is bad",
-                });
-            }
+        if is_torn {
             file.set_len(end as u64)?;
         }
         // What is read here may be in memory only, for instance when the last process died of a failed sync: the
@@ -313,6 +305,77 @@ impl Journal {
         };
         Ok((journal, records))
     }
+}
+
+/// What stands in the file of one generation.
+struct Content {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    records: Vec<Vec<u8>>,
+    /// Where the last whole frame ends.
+    end: usize,
+    /// How much the last frame says to be durable.
+    synced: usize,
+    /// Whether something else than zeros follows `end`, which a crash left.
+    is_torn: bool,
+}
+
+impl Content {
+    fn read(
+        disk: &dyn Disk,
+        dir: &Path,
+        limits: JournalLimits,
+        generation: u64,
+    ) -> Result<Content, Error> {
+        let path = file_path(dir, generation);
+        let bytes = read_all(
+            disk,
+            &path,
+            limits
+                .file_bytes_max
+                .saturating_add(limits.allocate_bytes as usize),
+        )?;
+        if bytes.get(..HEADER_BYTES) != Some(header(generation).as_slice()) {
+            return Err(Error::Damaged {
+                path,
+                offset: 0,
+                reason: "this is not a journal's header",
+            });
+        }
+        let mut records = Vec::new();
+        let mut end = HEADER_BYTES;
+        let mut synced = HEADER_BYTES;
+        while let Some(found) = read_frame(&bytes, end, limits) {
+            records.push(found.payload.to_vec());
+            synced = found.synced;
+            end = found.end;
+        }
+        let is_torn = bytes[end..].iter().any(|byte| *byte != 0);
+        if is_torn {
+            let had_been_synced = (end..bytes.len()).step_by(ALIGNMENT).any(|position| {
+                read_frame(&bytes, position, limits).is_some_and(|later| later.synced > end)
+            });
+            if had_been_synced {
+                return Err(Error::Damaged {
+                    path,
+                    offset: end as u64,
+                    reason: "a frame that had been synced is bad",
+                });
+            }
+        }
+        Ok(Content {
+            path,
+            bytes,
+            records,
+            end,
+            synced,
+            is_torn,
+        })
+    }
+}
+
+fn generation_of(name: &str) -> Option<u64> {
+    name.strip_prefix(NAME_PREFIX)?.parse().ok()
 }
 
 fn file_path(dir: &Path, generation: u64) -> PathBuf {

@@ -53,6 +53,20 @@ impl DirLock {
         })
     }
 
+    /// Who holds the lock file at `path`, if anybody does. Leaves the file as it is.
+    pub fn holder(path: &Path) -> Result<Option<String>, Error> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io("open lock file", path, error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(holder(&file))),
+            Err(TryLockError::Error(error)) => Err(Error::io("lock", path, error)),
+        }
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -84,6 +98,20 @@ mod tests {
         );
         assert!(message.contains("stop that process"), "{message}");
         drop(first);
+        DirLock::acquire(&path, "queue").unwrap();
+    }
+
+    #[test]
+    fn who_only_asks_takes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        assert_eq!(DirLock::holder(&path).unwrap(), None);
+        assert!(!path.exists());
+        let lock = DirLock::acquire(&path, "queue").unwrap();
+        let holder = DirLock::holder(&path).unwrap().unwrap();
+        assert!(holder.contains("logboom queue"), "{holder}");
+        drop(lock);
+        assert_eq!(DirLock::holder(&path).unwrap(), None);
         DirLock::acquire(&path, "queue").unwrap();
     }
 

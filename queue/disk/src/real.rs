@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
-use crate::{Disk, DiskFile, Entry, Error};
+use crate::{Disk, DiskFile, DiskSpace, Entry, Error};
 
 /// Files and directories of the operating system. Holds no state.
 #[derive(Debug, Clone, Copy, Default)]
@@ -83,10 +83,13 @@ impl Disk for RealDisk {
         })
     }
 
-    fn free_bytes(&self, dir: &Path) -> Result<u64, Error> {
+    fn space(&self, dir: &Path) -> Result<DiskSpace, Error> {
         let stat = rustix::fs::statvfs(dir)
             .map_err(|errno| Error::io("ask for the free space of", dir, errno.into()))?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+        Ok(DiskSpace {
+            total: stat.f_blocks.saturating_mul(stat.f_frsize),
+            free: stat.f_bavail.saturating_mul(stat.f_frsize),
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use logboom_disk::{Disk, DiskFile, Entry, Error as DiskError, SimDisk};
+use logboom_disk::{Disk, DiskFile, DiskSpace, Entry, Error as DiskError, SimDisk};
 use tokio::sync::oneshot;
 
 use super::batch::{HEADER_BYTES, Header, whole_batches_end};
@@ -151,8 +151,8 @@ impl<F: Fn(&Path) + Send + Sync> Disk for Hooked<F> {
         (self.hook)(dir);
         self.disk.sync_dir(dir)
     }
-    fn free_bytes(&self, dir: &Path) -> Result<u64, DiskError> {
-        self.disk.free_bytes(dir)
+    fn space(&self, dir: &Path) -> Result<DiskSpace, DiskError> {
+        self.disk.space(dir)
     }
 }
 

@@ -23,7 +23,7 @@ use rand::rngs::StdRng;
 use self::file::SimFile;
 use self::node::{Change, DirNode, FileNode, Node};
 use self::state::{State, check_name};
-use crate::{Disk, DiskFile, Entry, Error};
+use crate::{Disk, DiskFile, DiskSpace, Entry, Error};
 
 /// Clones are handles on the same disk.
 #[derive(Debug, Clone)]
@@ -260,8 +260,12 @@ impl Disk for SimDisk {
         }
     }
 
-    fn free_bytes(&self, _dir: &Path) -> Result<u64, Error> {
-        Ok(self.lock().room())
+    fn space(&self, _dir: &Path) -> Result<DiskSpace, Error> {
+        let state = self.lock();
+        Ok(DiskSpace {
+            total: state.capacity.unwrap_or(u64::MAX / 2),
+            free: state.room(),
+        })
     }
 }
 
