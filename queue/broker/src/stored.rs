@@ -5,7 +5,7 @@
 //! <JSON>
 //! ```
 //! Text, so that an operator can read it; the checksum, so that nothing half-right is taken for the truth. A reader
-//! of version 1 refuses any other. Written by atomic replacement: a crash leaves the old content or the new.
+//! takes its own version of a kind and the older ones, and refuses newer ones. Written by atomic replacement: a crash leaves the old content or the new.
 
 use std::path::Path;
 
@@ -15,7 +15,17 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 
+/// Of every kind that is not named by [`version`].
 const VERSION: u32 = 1;
+
+/// What is written; all from 1 up to it are read.
+fn version(kind: &str) -> u32 {
+    match kind {
+        // 2: topics have settings of their own.
+        "topics" => 2,
+        _ => VERSION,
+    }
+}
 
 /// 4,096 topics of 249-byte names are 1.5 MiB.
 const BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -30,7 +40,8 @@ pub(crate) fn write<T: Serialize>(
     let body = serde_json::to_string_pretty(value)
         .expect("plain structures of text and numbers become JSON");
     let content = format!(
-        "logboom {kind} {VERSION} {:08x}\n{body}\n",
+        "logboom {kind} {} {:08x}\n{body}\n",
+        version(kind),
         crc32c::crc32c(format!("{body}\n").as_bytes())
     );
     atomic_replace(disk, path, content.as_bytes())
@@ -72,9 +83,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], kind: &str) -> Result<T, String> {
             "it holds `{magic} {found_kind}` where `logboom {kind}` is expected"
         ));
     }
-    if version != VERSION.to_string() {
+    let newest = self::version(kind);
+    if !(1..=newest).any(|known| version == known.to_string()) {
         return Err(format!(
-            "it is of version `{version}`, this program reads `{VERSION}`"
+            "it is of version `{version}`, this program reads up to `{newest}`"
         ));
     }
     if checksum != format!("{:08x}", crc32c::crc32c(body.as_bytes())) {
@@ -106,11 +118,28 @@ mod tests {
         let good = read_all(&disk, path, 1000).unwrap();
         for at in 0..good.len() {
             let mut bad = good.clone();
-            bad[at] ^= 1;
+            // Not the lowest bit, which makes another version of a version.
+            bad[at] ^= 4;
             assert!(
                 parse::<Vec<u32>>(&bad, "topics").is_err(),
                 "flipped a bit of byte {at}"
             );
+        }
+    }
+
+    #[test]
+    fn older_versions_are_read_and_newer_ones_refused() {
+        let file = |version: &str| {
+            let body = "[1]\n";
+            let checksum = crc32c::crc32c(body.as_bytes());
+            format!("logboom topics {version} {checksum:08x}\n{body}")
+        };
+        for version in ["1", "2"] {
+            assert_eq!(parse(file(version).as_bytes(), "topics"), Ok(vec![1u32]));
+        }
+        for version in ["0", "3", "", "02", "x"] {
+            let error = parse::<Vec<u32>>(file(version).as_bytes(), "topics").unwrap_err();
+            assert!(error.contains("reads up to `2`"), "{version}: {error}");
         }
     }
 }

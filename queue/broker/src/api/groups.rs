@@ -289,6 +289,10 @@ pub(super) fn describe(call: &Call<'_>, request: DescribeGroupsRequest) -> Descr
                 None if call.node.offsets.has_group(&name) => described
                     .with_group_state(text(EMPTY))
                     .with_protocol_type(text(CONSUMER)),
+                None if call.version >= 6 => described
+                    .with_group_state(text(DEAD))
+                    .with_error_code(ResponseError::GroupIdNotFound.code())
+                    .with_error_message(Some(text("group does not exist"))),
                 None => described.with_group_state(text(DEAD)),
             };
             described.with_group_id(name)

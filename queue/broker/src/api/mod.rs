@@ -2,11 +2,14 @@
 //! codes appear here and nowhere deeper.
 
 mod admin;
+mod alter_configs;
 mod configs;
 mod fetch;
 mod groups;
 mod list_offsets;
+mod log_dirs;
 mod metadata;
+mod offset_delete;
 mod offsets;
 mod produce;
 mod topics;
@@ -79,6 +82,11 @@ pub(crate) async fn answer(call: Call<'_>, request: RequestKind) -> Answer {
             admin::init_producer_id(&call, &request).await.into()
         }
         RequestKind::DescribeConfigs(request) => configs::describe(&call, request).into(),
+        RequestKind::AlterConfigs(request) => alter_configs::replace(&call, request).await.into(),
+        RequestKind::IncrementalAlterConfigs(request) => {
+            alter_configs::change(&call, request).await.into()
+        }
+        RequestKind::DescribeLogDirs(request) => log_dirs::describe(&call, request).await.into(),
         RequestKind::JoinGroup(request) => groups::join(&call, request).await.into(),
         RequestKind::SyncGroup(request) => groups::sync(&call, request).await.into(),
         RequestKind::Heartbeat(request) => groups::heartbeat(&call, &request).into(),
@@ -88,6 +96,7 @@ pub(crate) async fn answer(call: Call<'_>, request: RequestKind) -> Answer {
         RequestKind::DeleteGroups(request) => groups::delete(&call, request).await.into(),
         RequestKind::OffsetCommit(request) => offsets::commit(&call, request).await.into(),
         RequestKind::OffsetFetch(request) => offsets::fetch(&call, request).into(),
+        RequestKind::OffsetDelete(request) => offset_delete::delete(&call, request).await.into(),
         // The shape table lets nothing else through to the codec.
         other => unreachable!("request without a shape: {other:?}"),
     };

@@ -103,6 +103,7 @@ async fn topic(
 
 struct Stored {
     base_offset: i64,
+    stamped_ms: Option<i64>,
     log_start: i64,
 }
 
@@ -118,7 +119,11 @@ async fn partition(
             message,
         ));
     };
-    append(call, log, data.records.unwrap_or_default())
+    let batch_bytes_max = topic
+        .overrides
+        .batch_bytes_max()
+        .unwrap_or(call.node.config.max_batch_bytes);
+    append(log, data.records.unwrap_or_default(), batch_bytes_max)
         .await
         .map_err(|refusal| Refusal {
             log_start: log.log_start(),
@@ -126,12 +131,15 @@ async fn partition(
         })
 }
 
-async fn append(call: &Call<'_>, log: &Arc<PartitionLog>, batch: Bytes) -> Result<Stored, Refusal> {
-    if batch.len() > call.node.config.max_batch_bytes {
+async fn append(
+    log: &Arc<PartitionLog>,
+    batch: Bytes,
+    batch_bytes_max: usize,
+) -> Result<Stored, Refusal> {
+    if batch.len() > batch_bytes_max {
         let message = format!(
-            "batch of `{}` bytes, at most `{}` are taken",
-            batch.len(),
-            call.node.config.max_batch_bytes
+            "batch of `{}` bytes, at most `{batch_bytes_max}` are taken",
+            batch.len()
         );
         return Err(Refusal::new(ResponseError::MessageTooLarge, message));
     }
@@ -148,6 +156,7 @@ async fn append(call: &Call<'_>, log: &Arc<PartitionLog>, batch: Bytes) -> Resul
     }
     Ok(Stored {
         base_offset: appended.base_offset,
+        stamped_ms: appended.stamped_ms,
         log_start: log.log_start(),
     })
 }
@@ -182,8 +191,8 @@ fn respond(version: i16, index: i32, outcome: Result<Stored, Refusal>) -> Partit
     match outcome {
         Ok(stored) => response
             .with_base_offset(stored.base_offset)
-            // Topics keep the producer's timestamps.
-            .with_log_append_time_ms(-1)
+            // -1: the topic keeps the producer's times.
+            .with_log_append_time_ms(stored.stamped_ms.unwrap_or(-1))
             .with_log_start_offset(stored.log_start),
         Err(refusal) => {
             counter!(names::PRODUCE_REFUSED, "error" => format!("{:?}", refusal.code)).increment(1);

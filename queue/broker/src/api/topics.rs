@@ -5,17 +5,19 @@ use std::collections::HashSet;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
-use kafka_protocol::messages::create_topics_response::CreatableTopicResult;
+use kafka_protocol::messages::create_topics_response::{
+    CreatableTopicConfigs, CreatableTopicResult,
+};
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
 use kafka_protocol::messages::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
     DeleteTopicsRequest, DeleteTopicsResponse, TopicName,
 };
-use tracing::{info, warn};
+use tracing::warn;
 use uuid::Uuid;
 
-use super::{Call, text};
+use super::{Call, alter_configs, configs, text};
 use crate::topics::TopicError;
 
 type Refusal = (ResponseError, String);
@@ -34,10 +36,11 @@ pub(super) async fn create(call: &Call<'_>, request: CreateTopicsRequest) -> Cre
         };
         let result = CreatableTopicResult::default().with_name(topic.name);
         results.push(match outcome {
-            Ok((id, partitions)) => result
-                .with_topic_id(id)
-                .with_num_partitions(partitions as i32)
-                .with_replication_factor(1),
+            Ok(created) => result
+                .with_topic_id(created.id)
+                .with_num_partitions(created.partitions as i32)
+                .with_replication_factor(1)
+                .with_configs(Some(created.configs)),
             Err((code, message)) => result
                 .with_error_code(code.code())
                 .with_error_message(Some(text(message)))
@@ -48,25 +51,40 @@ pub(super) async fn create(call: &Call<'_>, request: CreateTopicsRequest) -> Cre
     CreateTopicsResponse::default().with_topics(results)
 }
 
+/// What is told of a topic that was created, or could be.
+struct Created {
+    id: Uuid,
+    partitions: u32,
+    configs: Vec<CreatableTopicConfigs>,
+}
+
 async fn create_one(
     call: &Call<'_>,
     topic: &CreatableTopic,
     check_only: bool,
-) -> Result<(Uuid, u32), Refusal> {
+) -> Result<Created, Refusal> {
     let partitions = partition_count(call, topic)?;
-    if !topic.configs.is_empty() {
-        // Retention and the rest are set for the whole queue: said rather than silently ignored.
-        let keys: Vec<&str> = topic.configs.iter().map(|config| &*config.name).collect();
-        info!(topic = %topic.name.0, keys = keys.join(","), "settings of a single topic are not supported and do not count");
-    }
+    let configs = topic
+        .configs
+        .iter()
+        .map(|config| (&*config.name, config.value.as_deref()));
+    let overrides = alter_configs::initial(configs)?;
+    // Null would be taken for settings that the client may not see.
+    let configs = configs::created(&call.node.config, &overrides);
+    let created = |id| Created {
+        id,
+        partitions,
+        configs,
+    };
     if check_only {
         let checked = call.node.topics.check_create(&topic.name, partitions);
         return checked
-            .map(|()| (Uuid::nil(), partitions))
+            .map(|()| created(Uuid::nil()))
             .map_err(|error| (error.code(), error.to_string()));
     }
-    match call.node.topics.create(&topic.name, partitions).await {
-        Ok(created) => Ok((created.id, partitions)),
+    let topics = &call.node.topics;
+    match topics.create_with(&topic.name, partitions, overrides).await {
+        Ok(topic) => Ok(created(topic.id)),
         Err(error) => Err((error.code(), error.to_string())),
     }
 }

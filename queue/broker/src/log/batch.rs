@@ -122,20 +122,20 @@ impl Header {
         if !header.has_good_crc(batch) {
             return Err(BatchError::Checksum);
         }
+        if header.is_stamped() {
+            return Err(BatchError::TimestampType);
+        }
         header.verify_fields()?;
         Ok(header)
     }
 
-    /// Everything but length, magic and checksum.
+    /// Everything but length, magic and checksum, of a batch that may have been [stamped](Self::stamp).
     pub(super) fn verify_fields(&self) -> Result<(), BatchError> {
         if self.attributes & CONTROL != 0 {
             return Err(BatchError::Control);
         }
         if self.attributes & TRANSACTIONAL != 0 {
             return Err(BatchError::Transactional);
-        }
-        if self.attributes & LOG_APPEND_TIME != 0 {
-            return Err(BatchError::TimestampType);
         }
         if self.attributes & COMPRESSION_MASK > COMPRESSION_MAX {
             return Err(BatchError::Compression {
@@ -192,6 +192,21 @@ impl Header {
         sequence_after(self.base_sequence, self.last_offset_delta)
     }
 
+    /// Whether all its records have the time when the batch arrived, `max_timestamp`, whatever they say themselves.
+    pub fn is_stamped(&self) -> bool {
+        self.attributes & LOG_APPEND_TIME != 0
+    }
+
+    /// Gives `batch`, whose header this is, the time of its arrival, and both a checksum that fits.
+    pub(super) fn stamp(&mut self, batch: &mut [u8], arrival_ms: i64) {
+        self.attributes |= LOG_APPEND_TIME;
+        self.max_timestamp = arrival_ms;
+        batch[21..23].copy_from_slice(&self.attributes.to_be_bytes());
+        batch[35..43].copy_from_slice(&self.max_timestamp.to_be_bytes());
+        self.crc = crc32c::crc32c(&batch[CRC_FROM..self.total_bytes]);
+        batch[17..CRC_FROM].copy_from_slice(&self.crc.to_be_bytes());
+    }
+
     pub fn is_uncompressed(&self) -> bool {
         self.attributes & COMPRESSION_MASK == 0
     }
@@ -227,14 +242,14 @@ pub(super) fn whole_batches_end(
 }
 
 /// Offset and timestamp of the first record from offset `from` on whose time is `timestamp` or later, in an
-/// uncompressed batch; `None` when the records are not readable as such.
+/// uncompressed batch; `None` when the records are not readable as such, or their times do not count.
 pub(super) fn record_at_or_after(
     header: &Header,
     batch: &[u8],
     timestamp: i64,
     from: i64,
 ) -> Option<(i64, i64)> {
-    if !header.is_uncompressed() {
+    if !header.is_uncompressed() || header.is_stamped() {
         return None;
     }
     let mut records = batch.get(HEADER_BYTES..)?;
@@ -371,6 +386,23 @@ mod tests {
         place(&mut batch, 1 << 40, 9);
         let header = Header::parse_and_verify(&batch).unwrap();
         assert_eq!((header.base_offset, header.leader_epoch), (1 << 40, 9));
+    }
+
+    #[test]
+    fn a_stamped_batch_is_sound_but_not_for_a_producer_to_send() {
+        let mut batch = BatchBuilder::new(&[b"a", b"b"])
+            .timestamp(7)
+            .build()
+            .to_vec();
+        let mut header = Header::parse_and_verify(&batch).unwrap();
+        header.stamp(&mut batch, 5_000);
+        assert_eq!(Header::parse(&batch), Some(header));
+        assert!(header.has_good_crc(&batch) && header.verify_fields().is_ok());
+        assert_eq!((header.base_timestamp, header.max_timestamp), (7, 5_000));
+        assert_eq!(
+            Header::parse_and_verify(&batch),
+            Err(BatchError::TimestampType)
+        );
     }
 
     #[test]

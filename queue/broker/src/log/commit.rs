@@ -138,6 +138,7 @@ fn stage<'a>(share: &'a Share, buffer: &mut Vec<u8>) -> (Option<Staged<'a>>, Vec
         )
     };
     let epoch = core.state().epoch();
+    let stamp = core.settings().stamp_arrival.then_some(now_ms);
     let mut headers = Vec::with_capacity(share.appends.len());
     let mut undo: Vec<Undo> = Vec::new();
     let mut answers = Vec::with_capacity(share.appends.len());
@@ -153,13 +154,16 @@ fn stage<'a>(share: &'a Share, buffer: &mut Vec<u8>) -> (Option<Staged<'a>>, Vec
                 let from = buffer.len();
                 buffer.extend_from_slice(&append.batch);
                 batch::place(&mut buffer[from..], base_offset, epoch);
+                if let Some(arrival_ms) = stamp {
+                    header.stamp(&mut buffer[from..], arrival_ms);
+                }
                 undo.extend(tail.producers.apply(&header, now_ms));
                 next_offset = header.next_offset();
                 headers.push(header);
             }
             Ok(Appended {
                 base_offset,
-                log_append_time_ms: now_ms,
+                stamped_ms: stamp,
                 duplicate,
             })
         });
@@ -198,14 +202,15 @@ fn make_room(
     now_ms: i64,
 ) -> Result<(), DiskError> {
     let env = &share.log.env;
+    let settings = core.settings();
     let (summary, mut file) = {
         let view = core.view();
         (view.open.index.summary, view.open.file.clone())
     };
     let mut end = summary.end_position + bytes;
     let old = now_ms.saturating_sub(summary.first_append_ms)
-        >= env.config.segment_age_max.as_millis() as i64;
-    if !summary.is_empty() && (end > env.config.segment_bytes || old) {
+        >= i64::try_from(settings.segment_age_max.as_millis()).unwrap_or(i64::MAX);
+    if !summary.is_empty() && (end > settings.segment_bytes || old) {
         check_free(share, segment::allocation_step(0))?;
         core.roll(env, tail)?;
         end = DATA_FROM + bytes;
@@ -213,7 +218,7 @@ fn make_room(
     }
     if end > tail.allocated {
         let step = segment::allocation_step(tail.allocated)
-            .min(env.config.segment_bytes.saturating_sub(tail.allocated));
+            .min(settings.segment_bytes.saturating_sub(tail.allocated));
         let wanted = step.max(end - tail.allocated);
         check_free(share, wanted)?;
         file.allocate(tail.allocated, wanted)?;

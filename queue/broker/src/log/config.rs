@@ -27,6 +27,30 @@ pub struct LogConfig {
     pub group_wait: Duration,
 }
 
+/// What a partition may have for its own; the same fields of [`LogConfig`] hold for those that have nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartitionSettings {
+    pub segment_bytes: u64,
+    pub segment_age_max: Duration,
+    pub retention: Option<Duration>,
+    pub retention_bytes: Option<u64>,
+    /// Batches get the time of their arrival (Kafka's LogAppendTime) instead of keeping the times of their producer.
+    pub stamp_arrival: bool,
+}
+
+impl LogConfig {
+    /// The settings of a partition that has none of its own.
+    pub fn partition(&self) -> PartitionSettings {
+        PartitionSettings {
+            segment_bytes: self.segment_bytes,
+            segment_age_max: self.segment_age_max,
+            retention: self.retention,
+            retention_bytes: self.retention_bytes,
+            stamp_arrival: false,
+        }
+    }
+}
+
 impl Default for LogConfig {
     fn default() -> LogConfig {
         LogConfig {

@@ -20,9 +20,9 @@ pub(super) const ALLOCATE_BYTES_MIN: u64 = 1 << 20;
 pub(super) const ALLOCATE_BYTES_MAX: u64 = 16 << 20;
 
 /// Positions in a segment are stored in 32 bits.
-pub(super) const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 /// Below, a segment is little but its header.
-pub(super) const SEGMENT_BYTES_MIN: u64 = 4 << 10;
+pub const SEGMENT_BYTES_MIN: u64 = 4 << 10;
 
 /// Records in one batch. Uncompressed, `BATCH_BYTES_MAX` holds 2.4 million at most; a compressed batch is believed up
 /// to this, so that no series of lies can bring offsets near 2^63.

@@ -15,7 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use logboom_disk::{Disk, Error as DiskError, atomic_replace};
 use tokio::sync::Semaphore;
 
-use super::config::LogConfig;
+use super::config::{LogConfig, PartitionSettings};
 use super::error::{LogError, one_line};
 use super::index;
 use super::limits::{
@@ -118,6 +118,11 @@ impl Logs {
         self.partitions_mut()
             .insert((topic.into(), partition), log.clone());
         Ok(log)
+    }
+
+    /// What a partition is set to that nobody has configured.
+    pub fn default_settings(&self) -> PartitionSettings {
+        self.env.config.partition()
     }
 
     pub fn get(&self, topic: &str, partition: i32) -> Option<Arc<PartitionLog>> {

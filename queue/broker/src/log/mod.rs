@@ -44,8 +44,9 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use config::LogConfig;
+pub use config::{LogConfig, PartitionSettings};
 pub use error::{AppendError, LogError, ReadError};
+pub use limits::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 pub use logs::Logs;
 pub use partition::{Appended, Fetched, PartitionLog};
 pub use retention::Removed;

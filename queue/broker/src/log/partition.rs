@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::batch::Header;
 use super::commit::Pending;
-use super::config::LogConfig;
+use super::config::{LogConfig, PartitionSettings};
 use super::error::{AppendError, one_line};
 use super::index::{self, Index, Summary};
 use super::open::OpenSegments;
@@ -47,8 +47,9 @@ pub(super) struct Env {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
     pub base_offset: i64,
-    /// When the batch was taken in, by the broker's clock. Records keep the timestamps of their producer.
-    pub log_append_time_ms: i64,
+    /// What the records' times were replaced by, if the partition stamps them. Of a duplicate it is when that came: the
+    /// first one's is not kept apart.
+    pub stamped_ms: Option<i64>,
     /// The batch had been stored before; `base_offset` is where.
     pub duplicate: bool,
 }
@@ -79,6 +80,7 @@ pub(super) struct Core {
     start: Mutex<()>,
     pub(super) tail: Mutex<Tail>,
     pub(super) state: Mutex<PartitionState>,
+    settings: RwLock<PartitionSettings>,
     view: RwLock<View>,
     watermark: watch::Sender<i64>,
     /// Set once and for ever (of this process): the partition takes no more writes.
@@ -125,13 +127,20 @@ impl View {
 }
 
 impl Core {
-    pub(super) fn new(dir: PathBuf, tail: Tail, state: PartitionState, view: View) -> Core {
+    pub(super) fn new(
+        dir: PathBuf,
+        settings: PartitionSettings,
+        tail: Tail,
+        state: PartitionState,
+        view: View,
+    ) -> Core {
         let watermark = watch::Sender::new(view.end());
         Core {
             dir,
             start: Mutex::new(()),
             tail: Mutex::new(tail),
             state: Mutex::new(state),
+            settings: RwLock::new(settings),
             view: RwLock::new(view),
             watermark,
             failure: OnceLock::new(),
@@ -167,6 +176,13 @@ impl Core {
         self.view
             .write()
             .expect("nothing panics with the view in hand")
+    }
+
+    pub(super) fn settings(&self) -> PartitionSettings {
+        *self
+            .settings
+            .read()
+            .expect("nothing panics with the settings in hand")
     }
 
     /// Whether the partition takes writes.
@@ -228,7 +244,7 @@ impl Core {
             env.disk.as_ref(),
             &self.dir,
             base,
-            env.config.segment_bytes,
+            self.settings().segment_bytes,
             (env.clock)(),
         )?;
         tail.allocated = allocated;
@@ -271,6 +287,17 @@ impl PartitionLog {
 
     pub fn partition(&self) -> i32 {
         self.partition
+    }
+
+    /// Replaces the settings. The log keeps them for as long as it is open: to bring them again after a restart is its
+    /// owner's work. A partition that could not be opened has no use for any.
+    pub fn configure(&self, settings: PartitionSettings) {
+        if let Ok(core) = &self.core {
+            *core
+                .settings
+                .write()
+                .expect("nothing panics with the settings in hand") = settings;
+        }
     }
 
     /// Stores `batch`, exactly one that [`Header::parse_and_verify`] let through, at the end of the log. Resolves

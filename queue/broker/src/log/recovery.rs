@@ -51,7 +51,13 @@ pub(super) fn create_partition(env: &Env, dir: &Path) -> Result<Core, LogError> 
         },
         log_start: 0,
     };
-    Ok(Core::new(dir.to_path_buf(), tail, state, view))
+    Ok(Core::new(
+        dir.to_path_buf(),
+        env.config.partition(),
+        tail,
+        state,
+        view,
+    ))
 }
 
 /// The partition in `dir` after a restart. `clean`: the last process closed everything in order.
@@ -111,7 +117,13 @@ pub(super) fn open_partition(env: &Env, dir: &Path, clean: bool) -> Result<Core,
         producers: segments.producers.clone(),
         noted: end_position,
     };
-    Ok(Core::new(dir.to_path_buf(), tail, state, view))
+    Ok(Core::new(
+        dir.to_path_buf(),
+        env.config.partition(),
+        tail,
+        state,
+        view,
+    ))
 }
 
 /// A closed segment's index, had again from its batches, all of which have to be good.

@@ -36,7 +36,7 @@ impl PartitionLog {
     /// `keep_from`: somebody has still to read that. Blocking.
     pub fn apply_retention(&self, now_ms: i64, keep_from: i64) -> Result<Removed, LogError> {
         let core = self.core_or(|reason| LogError::Failed { reason })?;
-        let config = &self.env.config;
+        let config = core.settings();
         let mut removed = Removed::default();
         if let Some(retention) = config.retention {
             let oldest_kept_ms =

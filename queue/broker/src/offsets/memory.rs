@@ -51,6 +51,21 @@ impl Memory {
                 self.count -= rows.len();
                 self.bytes -= group_bytes(&group) + bytes_of(&rows);
             }
+            Change::DeleteRows { group, rows } => {
+                let Some(known) = self.groups.get_mut(&group) else {
+                    return;
+                };
+                for (topic, partition) in rows {
+                    if let Some(old) = known.remove(&(Arc::from(topic.as_str()), partition)) {
+                        self.count -= 1;
+                        self.bytes -= row_bytes(&topic, &old);
+                    }
+                }
+                if known.is_empty() {
+                    self.bytes -= group_bytes(&group);
+                    self.groups.remove(&group);
+                }
+            }
             Change::DeleteTopic { topic } => {
                 self.groups.retain(|group, rows| {
                     let gone = rows

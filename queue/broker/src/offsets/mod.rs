@@ -27,6 +27,9 @@ use crate::limits::{
     OFFSETS_BYTES_MAX, OFFSETS_COMPACT_BYTES_MIN, OFFSETS_JOURNAL_BYTES_MAX, OFFSETS_MAX,
 };
 
+/// The journal's directory below the broker's.
+const DIR: &str = "offsets";
+
 /// Changes that wait for the journal; senders wait beyond that.
 const QUEUE_MAX: usize = 256;
 
@@ -55,9 +58,20 @@ pub(crate) struct Row {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Change {
-    Commit { group: String, rows: Vec<Row> },
-    DeleteGroup { group: String },
-    DeleteTopic { topic: String },
+    Commit {
+        group: String,
+        rows: Vec<Row>,
+    },
+    DeleteGroup {
+        group: String,
+    },
+    DeleteTopic {
+        topic: String,
+    },
+    DeleteRows {
+        group: String,
+        rows: Vec<(String, i32)>,
+    },
 }
 
 /// Why a change was not made.
@@ -77,6 +91,20 @@ pub(crate) enum StoreError {
     Stopping,
 }
 
+fn journal_limits() -> JournalLimits {
+    JournalLimits {
+        file_bytes_max: OFFSETS_JOURNAL_BYTES_MAX,
+        ..JournalLimits::default()
+    }
+}
+
+fn decode(record: &[u8], dir: &Path) -> Result<Change, Error> {
+    postcard::from_bytes(record).map_err(|error| Error::Damaged {
+        path: dir.to_path_buf(),
+        problem: format!("a record is not a change of offsets: {error}"),
+    })
+}
+
 /// The store. One a broker.
 pub(crate) struct Offsets {
     memory: Arc<RwLock<Memory>>,
@@ -93,15 +121,11 @@ struct Command {
 impl Offsets {
     /// Replays the journal. Blocking.
     pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Offsets, Error> {
-        let limits = JournalLimits {
-            file_bytes_max: OFFSETS_JOURNAL_BYTES_MAX,
-            ..JournalLimits::default()
-        };
-        Offsets::open_with(disk, dir, limits)
+        Offsets::open_with(disk, dir, journal_limits())
     }
 
     fn open_with(disk: Arc<dyn Disk>, dir: &Path, limits: JournalLimits) -> Result<Offsets, Error> {
-        let dir = dir.join("offsets");
+        let dir = dir.join(DIR);
         let failed = |source| Error::DataDir {
             path: dir.clone(),
             source: Box::new(source),
@@ -109,11 +133,7 @@ impl Offsets {
         let (journal, records) = Journal::open(disk, &dir, limits).map_err(failed)?;
         let mut memory = Memory::default();
         for record in records {
-            let change = postcard::from_bytes(&record).map_err(|error| Error::Damaged {
-                path: dir.clone(),
-                problem: format!("a record is not a change of offsets: {error}"),
-            })?;
-            memory.apply(change);
+            memory.apply(decode(&record, &dir)?);
         }
         let memory = Arc::new(RwLock::new(memory));
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
@@ -155,6 +175,22 @@ impl Offsets {
             group: group.to_owned(),
         }])
         .await
+    }
+
+    /// Forgets what a group has committed for some partitions.
+    pub(crate) async fn delete_rows(
+        &self,
+        group: &str,
+        rows: Vec<(String, i32)>,
+    ) -> Result<(), StoreError> {
+        let changes = rows
+            .chunks(ROWS_PER_RECORD_MAX)
+            .map(|rows| Change::DeleteRows {
+                group: group.to_owned(),
+                rows: rows.to_vec(),
+            })
+            .collect();
+        self.change(changes).await
     }
 
     /// Forgets what any group has committed for a topic, so that a new topic of that name starts clean.

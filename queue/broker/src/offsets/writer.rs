@@ -84,7 +84,9 @@ impl Writer {
         let memory = self.memory.read().expect("no reader or writer panics");
         let commits = changes.iter().filter_map(|change| match change {
             Change::Commit { group, rows } => Some((group, rows)),
-            Change::DeleteGroup { .. } | Change::DeleteTopic { .. } => None,
+            Change::DeleteGroup { .. } | Change::DeleteTopic { .. } | Change::DeleteRows { .. } => {
+                None
+            }
         });
         let mut needed = Room::default();
         for (group, rows) in commits.clone() {

@@ -8,6 +8,7 @@
 //! it, a log's removal above all, the file is written again. A change runs to its end on a blocking thread even if the
 //! request that asked for it is gone.
 
+pub(crate) mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use kafka_protocol::ResponseError;
-use logboom_disk::Disk;
+use logboom_disk::{Disk, DiskSpace};
 use serde::{Deserialize, Serialize};
 use tracing::{error, info, warn};
 use uuid::Uuid;
@@ -26,14 +27,17 @@ use crate::error::Error;
 use crate::limits::{PARTITIONS_MAX, PARTITIONS_PER_TOPIC_MAX, TOPIC_NAME_BYTES_MAX, TOPICS_MAX};
 use crate::log::{Logs, PartitionLog};
 use crate::stored;
+use settings::{Overrides, SettingError};
 
 const KIND: &str = "topics";
 
-/// A topic; replaced as a whole when partitions are added.
+/// A topic; replaced as a whole when partitions are added or settings changed.
 pub(crate) struct Topic {
     pub(crate) name: Arc<str>,
     pub(crate) id: Uuid,
     pub(crate) partitions: Vec<Arc<PartitionLog>>,
+    /// What is not the broker's setting.
+    pub(crate) overrides: Overrides,
 }
 
 impl Topic {
@@ -59,6 +63,8 @@ pub(crate) enum TopicError {
     Partitions { asked: i64 },
     #[error("the broker holds at most {TOPICS_MAX} topics and {PARTITIONS_MAX} partitions")]
     TooMany,
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     #[error("storage failed: {0}")]
     Storage(String),
     #[error(
@@ -75,6 +81,7 @@ impl TopicError {
             TopicError::Unknown { .. } => ResponseError::UnknownTopicOrPartition,
             TopicError::Partitions { .. } => ResponseError::InvalidPartitions,
             TopicError::TooMany => ResponseError::PolicyViolation,
+            TopicError::Setting(_) => ResponseError::InvalidConfig,
             TopicError::Storage(_) | TopicError::LogsRemain(_) => ResponseError::KafkaStorageError,
         }
     }
@@ -102,6 +109,17 @@ struct StoredTopic {
     name: String,
     id: Uuid,
     partitions: u32,
+    #[serde(default, skip_serializing_if = "Overrides::is_empty")]
+    settings: Overrides,
+}
+
+impl StoredTopic {
+    fn check(&self, path: &Path) -> Result<(), Error> {
+        self.settings.check().map_err(|error| Error::Damaged {
+            path: path.to_path_buf(),
+            problem: format!("topic `{}`: {error}", self.name),
+        })
+    }
 }
 
 impl Topics {
@@ -142,15 +160,44 @@ impl Topics {
         self.inner.read().values().cloned().collect()
     }
 
-    /// Creates a topic; durable when it returns.
+    /// Creates a topic with the broker's settings; durable when it returns.
     pub(crate) async fn create(
         &self,
         name: &str,
         partitions: u32,
     ) -> Result<Arc<Topic>, TopicError> {
-        let name = name.to_owned();
-        self.change(move |inner| inner.create(&name, partitions))
+        self.create_with(name, partitions, Overrides::default())
             .await
+    }
+
+    /// Creates a topic with some settings of its own; durable when it returns.
+    pub(crate) async fn create_with(
+        &self,
+        name: &str,
+        partitions: u32,
+        overrides: Overrides,
+    ) -> Result<Arc<Topic>, TopicError> {
+        let name = name.to_owned();
+        self.change(move |inner| inner.create(&name, partitions, overrides))
+            .await
+    }
+
+    /// Changes the settings of a topic by `edit`, all or nothing; durable when it returns, and only then in effect.
+    pub(crate) async fn alter(
+        &self,
+        name: &str,
+        check_only: bool,
+        edit: impl FnOnce(&mut Overrides) -> Result<(), SettingError> + Send + 'static,
+    ) -> Result<(), TopicError> {
+        let name = name.to_owned();
+        self.change(move |inner| inner.alter(&name, check_only, edit))
+            .await
+    }
+
+    /// How much room the disk of the logs has. Blocking.
+    pub(crate) fn disk_space(&self) -> Result<DiskSpace, logboom_disk::Error> {
+        let dir = self.inner.path.parent().unwrap_or(&self.inner.path);
+        self.inner.disk.space(dir)
     }
 
     /// What [`Topics::create`] would say, without doing it.
@@ -232,11 +279,15 @@ impl Inner {
                     })?;
                 partitions.push(log);
             }
-            self.put(Arc::new(Topic {
+            topic.check(&self.path)?;
+            let topic = Topic {
                 name: topic.name.as_str().into(),
                 id: topic.id,
                 partitions,
-            }));
+                overrides: topic.settings.clone(),
+            };
+            self.configure(&topic);
+            self.put(Arc::new(topic));
         }
         self.remove_leftovers(&stored)
     }
@@ -299,6 +350,7 @@ impl Inner {
                 name: name.as_str().into(),
                 id: Uuid::new_v4(),
                 partitions,
+                overrides: Overrides::default(),
             }));
         }
         let adopted = self.read().clone();
@@ -317,11 +369,19 @@ impl Inner {
             .map_err(|error| TopicError::Storage(error.to_string()))
     }
 
+    fn configure(&self, topic: &Topic) {
+        let settings = topic.overrides.partition(self.logs.default_settings());
+        for log in &topic.partitions {
+            log.configure(settings);
+        }
+    }
+
     /// The file first, the map second: what can be seen is never taken back by a crash.
     fn store_and_put(&self, topic: Arc<Topic>) -> Result<(), TopicError> {
         let mut candidate = self.read().clone();
         candidate.insert(topic.name.clone(), topic.clone());
         self.store(&candidate)?;
+        self.configure(&topic);
         self.put(topic);
         Ok(())
     }
@@ -333,6 +393,7 @@ impl Inner {
                 name: topic.name.to_string(),
                 id: topic.id,
                 partitions: topic.partitions.len() as u32,
+                settings: topic.overrides.clone(),
             })
             .collect();
         self.uncertain.store(true, Ordering::Relaxed);
@@ -371,7 +432,12 @@ impl Inner {
         Ok(())
     }
 
-    fn create(&self, name: &str, partitions: u32) -> Result<Arc<Topic>, TopicError> {
+    fn create(
+        &self,
+        name: &str,
+        partitions: u32,
+        overrides: Overrides,
+    ) -> Result<Arc<Topic>, TopicError> {
         self.check_create(name, partitions)?;
         let removed = self
             .logs
@@ -391,6 +457,7 @@ impl Inner {
             name: name.into(),
             id: Uuid::new_v4(),
             partitions: logs,
+            overrides,
         });
         self.store_and_put(topic.clone())?;
         info!(topic = name, partitions, "topic created");
@@ -427,6 +494,7 @@ impl Inner {
             name: old.name.clone(),
             id: old.id,
             partitions: logs,
+            overrides: old.overrides.clone(),
         }))?;
         info!(
             topic = name,
@@ -434,6 +502,33 @@ impl Inner {
             "topic has more partitions"
         );
         Ok(())
+    }
+
+    fn alter(
+        &self,
+        name: &str,
+        check_only: bool,
+        edit: impl FnOnce(&mut Overrides) -> Result<(), SettingError>,
+    ) -> Result<(), TopicError> {
+        let old = self
+            .read()
+            .get(name)
+            .cloned()
+            .ok_or_else(|| TopicError::Unknown {
+                name: name.to_owned(),
+            })?;
+        let mut overrides = old.overrides.clone();
+        edit(&mut overrides)?;
+        if check_only || overrides == old.overrides {
+            return Ok(());
+        }
+        info!(topic = name, settings = ?overrides, "topic's settings change");
+        self.store_and_put(Arc::new(Topic {
+            name: old.name.clone(),
+            id: old.id,
+            partitions: old.partitions.clone(),
+            overrides,
+        }))
     }
 
     fn delete(&self, name: &str) -> Result<(), TopicError> {

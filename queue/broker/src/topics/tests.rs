@@ -112,6 +112,31 @@ async fn no_topic_is_created_while_records_of_its_name_cannot_be_removed() {
     assert_eq!(size(&topics), Some((3, 0)));
 }
 
+#[tokio::test]
+async fn a_file_of_before_topics_had_settings_is_read() {
+    let disk = SimDisk::new(0);
+    let topics = open(&disk);
+    topics.create("t", 3).await.unwrap();
+    let path = Path::new("/topics");
+    let now = logboom_disk::read_all(&disk, path, 10_000).unwrap();
+    let now = String::from_utf8(now).unwrap();
+    assert!(now.starts_with("logboom topics 2 ") && !now.contains("settings"));
+    let old = now.replacen("topics 2", "topics 1", 1);
+    drop(topics);
+    logboom_disk::atomic_replace(&disk, path, old.as_bytes()).unwrap();
+    let topics = open(&disk);
+    assert_eq!(size(&topics), Some((3, 0)));
+    let set = |overrides: &mut Overrides| overrides.set(settings::RETENTION_MS, "1000");
+    topics.alter("t", false, set).await.unwrap();
+    topics.grow("t", 4, false).await.unwrap();
+    drop(topics);
+    disk.crash();
+    let topics = open(&disk);
+    let topic = topics.get("t").unwrap();
+    assert_eq!(topic.partitions.len(), 4);
+    assert_eq!(topic.overrides.get(settings::RETENTION_MS), Some("1000"));
+}
+
 #[test]
 fn topic_names_are_kafkas() {
     for good in ["logs", "_logboom_agents", "a.b-c_9", &"x".repeat(249)] {

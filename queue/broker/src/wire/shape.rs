@@ -272,7 +272,7 @@ pub(crate) static SHAPES: &[Shape] = &[
     shape(
         ApiKey::DescribeGroups,
         0,
-        5,
+        6,
         5,
         &[always(Kind::Values(&TEXT)), since(3, INT8)],
     ),
@@ -365,6 +365,27 @@ pub(crate) static SHAPES: &[Shape] = &[
         ],
     ),
     shape(
+        ApiKey::AlterConfigs,
+        0,
+        2,
+        2,
+        &[
+            structs(&[
+                always(INT8),
+                always(TEXT),
+                structs(&[always(TEXT), always(TEXT)]),
+            ]),
+            always(INT8),
+        ],
+    ),
+    shape(
+        ApiKey::DescribeLogDirs,
+        1,
+        4,
+        2,
+        &[structs(&[always(TEXT), always(Kind::Values(&INT32))])],
+    ),
+    shape(
         ApiKey::CreatePartitions,
         0,
         3,
@@ -387,10 +408,35 @@ pub(crate) static SHAPES: &[Shape] = &[
         &[always(Kind::Values(&TEXT))],
     ),
     shape(
-        ApiKey::DescribeCluster,
+        ApiKey::IncrementalAlterConfigs,
         0,
         1,
+        1,
+        &[
+            structs(&[
+                always(INT8),
+                always(TEXT),
+                structs(&[always(TEXT), always(INT8), always(TEXT)]),
+            ]),
+            always(INT8),
+        ],
+    ),
+    shape(
+        ApiKey::OffsetDelete,
         0,
-        &[always(INT8), since(1, INT8)],
+        0,
+        // It was made before flexible versions, and there was never another.
+        1,
+        &[
+            always(TEXT),
+            structs(&[always(TEXT), structs(&[always(INT32)])]),
+        ],
+    ),
+    shape(
+        ApiKey::DescribeCluster,
+        0,
+        2,
+        0,
+        &[always(INT8), since(1, INT8), since(2, INT8)],
     ),
 ];

@@ -24,10 +24,12 @@ fn group(name: &str) -> GroupId {
 /// One request of each type with every array filled, cut down to what the version knows.
 fn samples(key: ApiKey, version: i16) -> Option<RequestKind> {
     use kafka_protocol::messages::{
-        create_partitions_request as cp, create_topics_request as ct, delete_records_request as dr,
-        delete_topics_request as dt, describe_configs_request as dc, fetch_request as f,
-        join_group_request as j, leave_group_request as l, list_offsets_request as lo,
-        metadata_request as m, offset_commit_request as oc, offset_fetch_request as of,
+        alter_configs_request as ac, create_partitions_request as cp, create_topics_request as ct,
+        delete_records_request as dr, delete_topics_request as dt, describe_configs_request as dc,
+        describe_log_dirs_request as ld, fetch_request as f,
+        incremental_alter_configs_request as ia, join_group_request as j, leave_group_request as l,
+        list_offsets_request as lo, metadata_request as m, offset_commit_request as oc,
+        offset_delete_request as od, offset_fetch_request as of,
         offset_for_leader_epoch_request as le, produce_request as p, sync_group_request as s,
     };
     let request: RequestKind = match key {
@@ -208,6 +210,44 @@ fn samples(key: ApiKey, version: i16) -> Option<RequestKind> {
                         cp::CreatePartitionsAssignment::default()
                             .with_broker_ids(vec![BrokerId(1)]),
                     ])),
+            ])
+            .into(),
+        ApiKey::AlterConfigs => AlterConfigsRequest::default()
+            .with_resources(vec![
+                ac::AlterConfigsResource::default()
+                    .with_resource_name(text("logs"))
+                    .with_configs(vec![
+                        ac::AlterableConfig::default()
+                            .with_name(text("retention.ms"))
+                            .with_value(Some(text("1"))),
+                    ]),
+            ])
+            .into(),
+        ApiKey::IncrementalAlterConfigs => IncrementalAlterConfigsRequest::default()
+            .with_resources(vec![
+                ia::AlterConfigsResource::default()
+                    .with_resource_name(text("logs"))
+                    .with_configs(vec![
+                        ia::AlterableConfig::default()
+                            .with_name(text("retention.ms"))
+                            .with_config_operation(1)
+                            .with_value(None),
+                    ]),
+            ])
+            .into(),
+        ApiKey::DescribeLogDirs => DescribeLogDirsRequest::default()
+            .with_topics(Some(vec![
+                ld::DescribableLogDirTopic::default()
+                    .with_topic(name("logs"))
+                    .with_partitions(vec![0, 1]),
+            ]))
+            .into(),
+        ApiKey::OffsetDelete => OffsetDeleteRequest::default()
+            .with_group_id(group("g"))
+            .with_topics(vec![
+                od::OffsetDeleteRequestTopic::default()
+                    .with_name(name("logs"))
+                    .with_partitions(vec![od::OffsetDeleteRequestPartition::default()]),
             ])
             .into(),
         ApiKey::DeleteGroups => DeleteGroupsRequest::default()

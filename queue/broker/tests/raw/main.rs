@@ -5,6 +5,7 @@
 mod common;
 
 mod bounds;
+mod configs;
 mod connections;
 mod fetches;
 mod frames;

@@ -113,12 +113,6 @@ async fn every_version_of_every_api_is_answered_in_its_own_form() {
         .await;
         wire.call(ApiKey::ListGroups, version, ListGroupsRequest::default())
             .await;
-        wire.call(
-            ApiKey::DescribeGroups,
-            version,
-            DescribeGroupsRequest::default().with_groups(vec![group()]),
-        )
-        .await;
         let leave = match version {
             0..=2 => LeaveGroupRequest::default(),
             _ => LeaveGroupRequest::default()
@@ -150,7 +144,7 @@ async fn every_version_of_every_api_is_answered_in_its_own_form() {
         let request = DescribeConfigsRequest::default().with_resources(resources.to_vec());
         wire.call(ApiKey::DescribeConfigs, version, request).await;
     }
-    for version in 0..=1 {
+    for version in 0..=2 {
         wire.call(
             ApiKey::DescribeCluster,
             version,
@@ -158,6 +152,37 @@ async fn every_version_of_every_api_is_answered_in_its_own_form() {
         )
         .await;
     }
+    for version in 0..=2 {
+        let resource = alter_configs_request::AlterConfigsResource::default().with_resource_type(4);
+        let request = AlterConfigsRequest::default().with_resources(vec![resource]);
+        wire.call(ApiKey::AlterConfigs, version, request).await;
+    }
+    for version in 0..=1 {
+        let resource = incremental_alter_configs_request::AlterConfigsResource::default()
+            .with_resource_type(2);
+        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+        wire.call(ApiKey::IncrementalAlterConfigs, version, request)
+            .await;
+    }
+    for version in 1..=4 {
+        let request = DescribeLogDirsRequest::default().with_topics(None);
+        wire.call(ApiKey::DescribeLogDirs, version, request).await;
+    }
+    for version in 0..=6 {
+        let groups = vec![GroupId(text("g"))];
+        let request = DescribeGroupsRequest::default().with_groups(groups);
+        let response = wire.call(ApiKey::DescribeGroups, version, request).await;
+        let ResponseKind::DescribeGroups(response) = response else {
+            panic!()
+        };
+        let expected = if version < 6 { 0 } else { 69 };
+        assert_eq!(
+            response.groups[0].error_code, expected,
+            "a group that is not there"
+        );
+    }
+    let request = OffsetDeleteRequest::default().with_group_id(GroupId(text("g")));
+    wire.call(ApiKey::OffsetDelete, 0, request).await;
     for version in 0..=3 {
         let topics = vec![
             create_partitions_request::CreatePartitionsTopic::default()
