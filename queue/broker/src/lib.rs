@@ -21,12 +21,14 @@ mod session;
 mod status;
 mod stored;
 mod topics;
+mod verify;
 mod wire;
 
 pub use broker::Broker;
 pub use config::Config;
 pub use error::Error;
 pub use status::{PartitionStatus, Status, StatusHandle};
+pub use verify::{Verified, verify};
 
 /// Decodes any bytes as one frame. For the fuzz targets and their property tests: it returns, whatever comes in.
 #[doc(hidden)]

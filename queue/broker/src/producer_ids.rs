@@ -14,6 +14,11 @@ use crate::stored;
 
 const KIND: &str = "producer_ids";
 
+/// Whether the file in `dir`, if there is one, can be read.
+pub(crate) fn examine(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
+    stored::read::<i64>(disk, &dir.join(KIND), KIND).map(|_next| ())
+}
+
 /// The source of producer ids. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct ProducerIds {

@@ -14,6 +14,7 @@
 
 use bytes::Buf;
 
+use super::dump::DumpedRecord;
 use super::limits::BATCH_RECORDS_MAX;
 
 /// Bytes before the records.
@@ -207,6 +208,13 @@ impl Header {
         batch[17..CRC_FROM].copy_from_slice(&self.crc.to_be_bytes());
     }
 
+    /// What the records are compressed with.
+    pub fn compression(&self) -> &'static str {
+        let names = ["none", "gzip", "snappy", "lz4", "zstd"];
+        let code = (self.attributes & COMPRESSION_MASK) as usize;
+        names.get(code).copied().unwrap_or("unknown")
+    }
+
     pub fn is_uncompressed(&self) -> bool {
         self.attributes & COMPRESSION_MASK == 0
     }
@@ -266,6 +274,44 @@ pub(super) fn record_at_or_after(
         }
     }
     None
+}
+
+/// The records of an uncompressed batch; `None` when they are compressed or not readable as such.
+pub(super) fn records(header: &Header, batch: &[u8]) -> Option<Vec<DumpedRecord>> {
+    if !header.is_uncompressed() {
+        return None;
+    }
+    let mut rest = batch.get(HEADER_BYTES..)?;
+    // A record takes seven bytes at least: the count is believed up to that.
+    let mut found = Vec::with_capacity((header.count.max(0) as usize).min(rest.len() / 7));
+    for _ in 0..header.count {
+        let length = usize::try_from(varint(&mut rest)?).ok()?;
+        let mut fields = rest.get(1..length)?;
+        rest = &rest[length..];
+        let timestamp_ms = header.base_timestamp.checked_add(varint(&mut fields)?)?;
+        let offset = header.base_offset.checked_add(varint(&mut fields)?)?;
+        found.push(DumpedRecord {
+            offset,
+            timestamp_ms: if header.is_stamped() {
+                header.max_timestamp
+            } else {
+                timestamp_ms
+            },
+            key: blob(&mut fields)?,
+            value: blob(&mut fields)?,
+        });
+    }
+    Some(found)
+}
+
+/// The outer `None`: there is no such thing; the inner: it is null.
+fn blob(fields: &mut &[u8]) -> Option<Option<Vec<u8>>> {
+    let Ok(length) = usize::try_from(varint(fields)?) else {
+        return Some(None);
+    };
+    let (bytes, rest) = fields.split_at_checked(length)?;
+    *fields = rest;
+    Some(Some(bytes.to_vec()))
 }
 
 fn varint(bytes: &mut &[u8]) -> Option<i64> {

@@ -103,6 +103,9 @@ pub enum LogError {
         allowed: &'static str,
     },
 
+    #[error("`{}` is no segment file and no partition's directory: their names end in `.log` and in a partition's number", path.display())]
+    NoSegment { path: PathBuf },
+
     #[error("the log is closed")]
     Closed,
 }

@@ -153,6 +153,88 @@ impl Index {
     }
 }
 
+/// Holds an index against the batches of its segment, one after the other.
+pub(super) struct Agreement<'a> {
+    index: &'a Index,
+    /// How many entries were met.
+    met: usize,
+    /// Where the first entry stands that no batch is at.
+    wrong: Option<u32>,
+    /// What the batches amount to where the index ends.
+    at_end: Option<Summary>,
+}
+
+impl<'a> Agreement<'a> {
+    pub(super) fn new(index: &'a Index) -> Agreement<'a> {
+        Agreement {
+            index,
+            met: 0,
+            wrong: None,
+            at_end: None,
+        }
+    }
+
+    /// The next batch; `before` is the summary of those before it.
+    pub(super) fn batch(&mut self, header: &Header, before: &Summary) {
+        self.look_at_end(before);
+        let Some(entry) = self.index.entries.get(self.met) else {
+            return;
+        };
+        let position = u64::from(entry.position);
+        if position > before.end_position || self.wrong.is_some() {
+            return;
+        }
+        let expected = (
+            before.end_position,
+            header.base_offset,
+            before.max_timestamp,
+        );
+        if (position, entry.base_offset, entry.max_timestamp_before) == expected {
+            self.met += 1;
+        } else {
+            self.wrong = Some(entry.position);
+        }
+    }
+
+    /// All batches, which amount to `walked`, were seen. The index of an open segment may end before them.
+    pub(super) fn end(mut self, walked: &Summary, is_open: bool) -> Result<(), String> {
+        self.look_at_end(walked);
+        let summary = &self.index.summary;
+        let differs = |at_end: &Summary| {
+            (
+                at_end.end_offset,
+                at_end.max_timestamp,
+                at_end.max_timestamp_offset,
+            ) != (
+                summary.end_offset,
+                summary.max_timestamp,
+                summary.max_timestamp_offset,
+            )
+        };
+        if self.at_end.as_ref().is_none_or(differs)
+            || (!is_open && summary.end_position != walked.end_position)
+        {
+            return Err(format!(
+                "it ends at offset {} and byte {}, the batches of its segment at offset {} and byte {}, or their times differ",
+                summary.end_offset, summary.end_position, walked.end_offset, walked.end_position
+            ));
+        }
+        match self.wrong {
+            Some(position) => Err(format!("it says of byte {position} what is not there")),
+            None if self.met < self.index.entries.len() => {
+                Err("it has entries behind its end".to_owned())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn look_at_end(&mut self, so_far: &Summary) {
+        if so_far.end_position == self.index.summary.end_position {
+            self.at_end = Some(*so_far);
+        }
+    }
+}
+
 pub(super) fn path(dir: &Path, base: i64) -> PathBuf {
     dir.join(format!("{base:020}.index"))
 }

@@ -19,6 +19,7 @@
 pub mod batch;
 mod commit;
 mod config;
+mod dump;
 mod error;
 mod index;
 mod limits;
@@ -35,6 +36,7 @@ mod segment;
 mod state;
 mod sync_pool;
 mod time;
+mod verify;
 mod writer;
 
 #[cfg(test)]
@@ -45,8 +47,10 @@ pub(crate) mod testing;
 mod tests;
 
 pub use config::{LogConfig, PartitionSettings};
+pub use dump::{Dumped, DumpedBatch, DumpedRecord, SegmentEnd, dump};
 pub use error::{AppendError, LogError, ReadError};
 pub use limits::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 pub use logs::Logs;
 pub use partition::{Appended, Fetched, PartitionLog};
 pub use retention::Removed;
+pub use verify::{Damage, Examined, examine, partitions};

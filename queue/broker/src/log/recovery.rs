@@ -160,7 +160,7 @@ fn damaged(path: &Path, position: u64, reason: &str) -> LogError {
 }
 
 /// Without a state file there must not be records: their loss would be silent.
-fn check_creation_was_unfinished(
+pub(super) fn check_creation_was_unfinished(
     disk: &dyn Disk,
     dir: &Path,
     bases: &[i64],
@@ -185,7 +185,11 @@ fn check_creation_was_unfinished(
 }
 
 /// Segments wholly before the log start, which a crash kept from being deleted, are taken out of `bases`.
-fn split_dead(dir: &Path, bases: &mut Vec<i64>, log_start: i64) -> Result<Vec<i64>, LogError> {
+pub(super) fn split_dead(
+    dir: &Path,
+    bases: &mut Vec<i64>,
+    log_start: i64,
+) -> Result<Vec<i64>, LogError> {
     match bases
         .partition_point(|base| *base <= log_start)
         .checked_sub(1)

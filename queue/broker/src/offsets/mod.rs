@@ -91,6 +91,20 @@ pub(crate) enum StoreError {
     Stopping,
 }
 
+/// Whether the journal in `dir` has a torn tail; an error if it is damaged.
+pub(crate) fn examine(disk: &dyn Disk, dir: &Path) -> Result<bool, Error> {
+    let dir = dir.join(DIR);
+    let examined = Journal::examine(disk, &dir, journal_limits());
+    let (records, is_torn) = examined.map_err(|source| Error::DataDir {
+        path: dir.clone(),
+        source: Box::new(source),
+    })?;
+    for record in &records {
+        decode(record, &dir)?;
+    }
+    Ok(is_torn)
+}
+
 fn journal_limits() -> JournalLimits {
     JournalLimits {
         file_bytes_max: OFFSETS_JOURNAL_BYTES_MAX,

@@ -46,6 +46,20 @@ impl Topic {
     }
 }
 
+/// The partitions that the file in `dir` names; `None` if there is no file.
+pub(crate) fn examine(disk: &dyn Disk, dir: &Path) -> Result<Option<Vec<(String, i32)>>, Error> {
+    let path = dir.join(KIND);
+    let Some(stored) = stored::read::<Vec<StoredTopic>>(disk, &path, KIND)? else {
+        return Ok(None);
+    };
+    let mut named = Vec::new();
+    for topic in stored {
+        topic.check(&path)?;
+        named.extend((0..topic.partitions as i32).map(|number| (topic.name.clone(), number)));
+    }
+    Ok(Some(named))
+}
+
 /// Why a topic could not be changed; [`TopicError::code`] is what the client is told.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TopicError {
