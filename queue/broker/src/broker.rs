@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::config::Config;
 use crate::error::Error;
 use crate::limits::{BATCH_BYTES_MAX, FRAME_BYTES_MAX, PARTITIONS_PER_TOPIC_MAX};
-use crate::log::{LogConfig, Logs};
+use crate::log::{Flush, LogConfig, Logs};
 use crate::metrics as names;
 use crate::node::{Node, Peer};
 use crate::offsets::Offsets;
@@ -62,6 +62,7 @@ impl Broker {
             .map_err(|error| failed(error.into()))?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let log_config = LogConfig {
+            flush: config.flush,
             segment_bytes: config.segment_bytes,
             retention: config.retention,
             retention_bytes: config.retention_bytes,
@@ -302,6 +303,9 @@ fn check(config: &Config) -> Result<(), Error> {
     }
     if config.max_connections == 0 {
         return refuse("max_connections", "`0`: at least 1 is needed".to_owned());
+    }
+    if config.flush == Flush::Interval(Duration::ZERO) {
+        return refuse("flush", "an interval of `0`: must be longer".to_owned());
     }
     if config.retention_interval.is_zero() {
         return refuse("retention_interval", "`0`: must be longer".to_owned());

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::limits;
+use crate::log::Flush;
 
 /// Everything that the broker needs to know before it opens its data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,9 @@ pub struct Config {
     pub default_partitions: u32,
     /// Whether Metadata and Produce create a topic that does not exist.
     pub auto_create_topics: bool,
+    /// When records are synced, and so what an acknowledgement of Produce promises. Offsets, topics and the rest of the
+    /// broker's state are always synced before they are answered.
+    pub flush: Flush,
     /// Size at which a partition's active segment is closed and the next one begun.
     pub segment_bytes: u64,
     /// Age past which a closed segment is deleted. `None`: age does not count.
@@ -56,6 +60,7 @@ impl Config {
             node_id: 1,
             default_partitions: 4,
             auto_create_topics: true,
+            flush: Flush::Group,
             segment_bytes: 128 * 1024 * 1024,
             retention: Some(Duration::from_secs(7 * 24 * 3600)),
             retention_bytes: None,

@@ -1,7 +1,7 @@
 //! The group commit: the one place where batches become part of the log.
 //!
 //! For each partition of a group: judge the batches, give them offsets, write them with one call. Then sync all files
-//! that were touched. Then publish: index, high watermark, answers. Whatever fails before publishing leaves the
+//! that were touched, if acknowledgements wait for that ([`Flush`]). Then publish: index, high watermark, answers. Whatever fails before publishing leaves the
 //! partition as it was (no space) or out of service (anything else); nothing is half published.
 
 use std::collections::HashMap;
@@ -12,6 +12,7 @@ use logboom_disk::{DiskFile, Error as DiskError};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::batch::{self, Header};
+use super::config::Flush;
 use super::error::AppendError;
 use super::index;
 use super::limits::GROUP_BYTES_MAX;
@@ -41,9 +42,42 @@ struct Share {
 pub(super) fn commit(
     group: Vec<Pending>,
     buffer: &mut Vec<u8>,
-    sync: impl FnOnce(&[Arc<dyn DiskFile>]) -> Vec<Result<(), DiskError>>,
+    sync: impl Fn(&[Arc<dyn DiskFile>]) -> Vec<Result<(), DiskError>>,
 ) {
-    let shares = by_partition(group);
+    let Some(flush) = group.first().map(|append| append.log.env.config.flush) else {
+        return;
+    };
+    if flush != Flush::Always {
+        return commit_round(by_partition(group), flush, buffer, &sync);
+    }
+    for round in one_each(by_partition(group)) {
+        commit_round(round, flush, buffer, &sync);
+    }
+}
+
+/// Rounds in which each partition has one append.
+fn one_each(shares: Vec<Share>) -> Vec<Vec<Share>> {
+    let mut rounds: Vec<Vec<Share>> = Vec::new();
+    for share in shares {
+        for (number, append) in share.appends.into_iter().enumerate() {
+            if rounds.len() == number {
+                rounds.push(Vec::new());
+            }
+            rounds[number].push(Share {
+                log: share.log.clone(),
+                appends: vec![append],
+            });
+        }
+    }
+    rounds
+}
+
+fn commit_round(
+    shares: Vec<Share>,
+    flush: Flush,
+    buffer: &mut Vec<u8>,
+    sync: &impl Fn(&[Arc<dyn DiskFile>]) -> Vec<Result<(), DiskError>>,
+) {
     let mut staged: Vec<Staged<'_>> = Vec::with_capacity(shares.len());
     let mut answers: Vec<Vec<Answer>> = Vec::with_capacity(shares.len());
     for share in &shares {
@@ -56,6 +90,8 @@ pub(super) fn commit(
     let files: Vec<Arc<dyn DiskFile>> = staged.iter().map(|stage| stage.file.clone()).collect();
     let outcomes = if files.is_empty() {
         Vec::new()
+    } else if !flush.comes_first() {
+        files.iter().map(|_| Ok(())).collect()
     } else {
         sync(&files)
     };
@@ -102,7 +138,7 @@ fn by_partition(group: Vec<Pending>) -> Vec<Share> {
 
 /// A partition whose batches are written and wait for the sync.
 struct Staged<'a> {
-    log: &'a PartitionLog,
+    log: &'a Arc<PartitionLog>,
     core: &'a Core,
     tail: MutexGuard<'a, Tail>,
     file: Arc<dyn DiskFile>,
@@ -271,6 +307,10 @@ impl Staged<'_> {
             }
         }
         self.core.publish_watermark();
+        if !env.config.flush.comes_first() {
+            self.leave_unsynced();
+            return Ok(());
+        }
         let end_position = self.core.view().open.index.summary.end_position;
         if end_position - self.tail.noted >= env.config.checkpoint_bytes
             || self.tail.producers.is_crowded()
@@ -278,6 +318,19 @@ impl Staged<'_> {
             self.note_index(end_position);
         }
         Ok(())
+    }
+
+    /// Whoever syncs later is told. Nothing is noted before that: a note speaks of synced bytes only.
+    fn leave_unsynced(&mut self) {
+        let env = &self.log.env;
+        if self.tail.producers.is_crowded() {
+            let log_start = self.core.view().log_start;
+            self.tail.producers.prune(log_start, self.now_ms);
+        }
+        if matches!(env.config.flush, Flush::Interval(_)) && !self.tail.is_unsynced {
+            self.tail.is_unsynced = true;
+            env.unsynced().push(Arc::downgrade(self.log));
+        }
     }
 
     /// Shortens the next recovery; nothing depends on it.

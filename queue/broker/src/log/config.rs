@@ -2,6 +2,26 @@
 
 use std::time::Duration;
 
+/// When written batches are synced, and so what an acknowledgement promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flush {
+    /// Each batch by itself, before it is acknowledged and seen.
+    Always,
+    /// All batches that came in during the last sync with one sync, before they are acknowledged and seen.
+    Group,
+    /// So long after they were written and acknowledged at most: a power cut may take what came within.
+    Interval(Duration),
+    /// When the kernel sees fit, or their segment is closed: a power cut may take all of an open segment.
+    Os,
+}
+
+impl Flush {
+    /// Whether what is acknowledged is synced.
+    pub fn comes_first(self) -> bool {
+        matches!(self, Flush::Always | Flush::Group)
+    }
+}
+
 /// Settings of all partitions of one disk. Resolved: nothing is optional that has a default.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
@@ -22,6 +42,7 @@ pub struct LogConfig {
     pub retention_bytes: Option<u64>,
     /// Appends are refused, retriably, rather than leave less than this free on the disk.
     pub disk_free_min_bytes: u64,
+    pub flush: Flush,
     /// How long a group waits for more appends once it has one. The group before it, while it is being synced,
     /// does the collecting; a wait on top only helps disks whose sync costs more than this.
     pub group_wait: Duration,
@@ -61,6 +82,7 @@ impl Default for LogConfig {
             retention: Some(Duration::from_secs(7 * 24 * 3600)),
             retention_bytes: None,
             disk_free_min_bytes: 256 << 20,
+            flush: Flush::Group,
             group_wait: Duration::ZERO,
         }
     }

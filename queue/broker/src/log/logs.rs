@@ -10,13 +10,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use logboom_disk::{Disk, Error as DiskError, atomic_replace};
 use tokio::sync::Semaphore;
 
-use super::config::{LogConfig, PartitionSettings};
+use super::config::{Flush, LogConfig, PartitionSettings};
 use super::error::{LogError, one_line};
+use super::flusher;
 use super::index;
 use super::limits::{
     INDEX_INTERVAL_BYTES_MIN, OPEN_SEGMENTS_MAX, PENDING_BYTES_MAX, SEGMENT_BYTES_MAX,
@@ -45,6 +46,33 @@ pub struct Logs {
     changing: Mutex<()>,
     /// `None` once closed.
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// Only where acknowledgements do not wait for a sync.
+    flusher: Mutex<Option<Flusher>>,
+}
+
+/// The thread of [`flusher`].
+struct Flusher {
+    stop: mpsc::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Flusher {
+    fn start(env: Arc<Env>, interval: Duration) -> Result<Flusher, LogError> {
+        let (stop, stopped) = mpsc::channel();
+        let pool = SyncPool::start(SYNC_THREADS).map_err(LogError::Thread)?;
+        let thread = std::thread::Builder::new()
+            .name("log-flusher".to_owned())
+            .spawn(move || flusher::run(&stopped, &pool, &env, interval))
+            .map_err(LogError::Thread)?;
+        Ok(Flusher { stop, thread })
+    }
+
+    fn stop(self) {
+        drop(self.stop);
+        if self.thread.join().is_err() {
+            tracing::error!("log flusher panicked");
+        }
+    }
 }
 
 impl Logs {
@@ -78,6 +106,7 @@ impl Logs {
             disk,
             config,
             open_segments: OpenSegments::new(OPEN_SEGMENTS_MAX),
+            unsynced: Mutex::default(),
             clock: Box::new(clock),
             pending: Arc::new(Semaphore::new(PENDING_BYTES_MAX)),
             writer: sender,
@@ -88,12 +117,17 @@ impl Logs {
             .name("log-writer".to_owned())
             .spawn(move || writer::run(&inbox, &pool, group_wait))
             .map_err(LogError::Thread)?;
+        let flusher = match env.config.flush {
+            Flush::Interval(interval) => Some(Flusher::start(env.clone(), interval)?),
+            Flush::Always | Flush::Group | Flush::Os => None,
+        };
         Ok(Logs {
             dir: dir.to_path_buf(),
             env,
             partitions: RwLock::new(partitions),
             changing: Mutex::new(()),
             writer: Mutex::new(Some(writer)),
+            flusher: Mutex::new(flusher),
         })
     }
 
@@ -236,6 +270,13 @@ impl Logs {
         Ok(())
     }
 
+    /// One round of the flusher, which tests do without its thread.
+    #[cfg(test)]
+    pub(super) fn flush(&self) {
+        let pool = SyncPool::start(1).unwrap();
+        flusher::flush(&self.env, &pool);
+    }
+
     /// `false` if it had been stopped before.
     fn stop_writer(&self) -> bool {
         self.env.pending.close();
@@ -246,6 +287,14 @@ impl Logs {
         let _ended_already = self.env.writer.send(Message::Stop);
         if thread.join().is_err() {
             tracing::error!("log writer panicked");
+        }
+        let flusher = self
+            .flusher
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(flusher) = flusher {
+            flusher.stop();
         }
         true
     }

@@ -7,7 +7,9 @@
 //! Invariants, each defended by the model test in `model_tests`:
 //!
 //! 1. An acknowledged batch survives a crash, byte for byte, at its offset.
-//! 2. What a reader was given survives a crash: only synced bytes are read.
+//! 2. What a reader was given survives a crash: only synced bytes are read. (1 and 2 hold where [`Flush::comes_first`];
+//!    otherwise they hold for a killed process, and after a power cut what is there is what was synced and a part of
+//!    what followed, without a hole, under a new leader epoch.)
 //! 3. Offsets only ever grow, through retention, crashes and restarts.
 //! 4. A batch counts only if length, magic, CRC and expected base offset all hold. Zeros never pass for a batch.
 //! 5. Bytes that had been synced and are bad now are damage: reported, never cut off, never skipped.
@@ -21,6 +23,7 @@ mod commit;
 mod config;
 mod dump;
 mod error;
+mod flusher;
 mod index;
 mod limits;
 mod logs;
@@ -46,7 +49,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use config::{LogConfig, PartitionSettings};
+pub use config::{Flush, LogConfig, PartitionSettings};
 pub use dump::{Dumped, DumpedBatch, DumpedRecord, SegmentEnd, dump};
 pub use error::{AppendError, LogError, ReadError};
 pub use limits::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};

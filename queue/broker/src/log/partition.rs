@@ -7,12 +7,12 @@
 //! * `tail`: what only a change of the log's end needs. Held through a group's write *and* sync, and by retention
 //!   while it closes the open segment. Whoever holds it stops the writer, and with it all partitions.
 //! * `state`: the durable log start and epochs. Held for moments only, and changed with `start` in hand.
-//! * `view`: what is synced and may be read. Held for moments only.
+//! * `view`: what may be read. Held for moments only.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc,
+    Arc, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak, mpsc,
 };
 
 use bytes::Bytes;
@@ -36,11 +36,21 @@ pub(super) struct Env {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) config: LogConfig,
     pub(super) open_segments: OpenSegments,
+    /// Partitions that have acknowledged something since they were last synced, each once; only where a thread does that.
+    pub(super) unsynced: Mutex<Vec<Weak<PartitionLog>>>,
     /// Milliseconds since 1970.
     pub(super) clock: Box<dyn Fn() -> i64 + Send + Sync>,
     /// Bytes that may wait for the writer.
     pub(super) pending: Arc<Semaphore>,
     pub(super) writer: mpsc::Sender<Message>,
+}
+
+impl Env {
+    pub(super) fn unsynced(&self) -> MutexGuard<'_, Vec<Weak<PartitionLog>>> {
+        self.unsynced
+            .lock()
+            .expect("nothing panics with the list in hand")
+    }
 }
 
 /// An append that is on disk.
@@ -97,9 +107,11 @@ pub(super) struct Tail {
     pub(super) producers: Producers,
     /// Position up to which the open segment's index was noted on disk.
     pub(super) noted: u64,
+    /// Whether it is among [`Env::unsynced`].
+    pub(super) is_unsynced: bool,
 }
 
-/// Everything synced.
+/// Everything that may be read: what is synced, or, where acknowledgements do not wait for that, written.
 #[derive(Debug)]
 pub(super) struct View {
     /// Oldest first, each ending where the next one starts, the last where the open one does.
@@ -221,6 +233,19 @@ impl Core {
             .send_if_modified(|seen| std::mem::replace(seen, end) != end);
     }
 
+    /// Makes durable what of the open segment was acknowledged unsynced, before something else that relies on it is.
+    pub(super) fn settle_open(&self, env: &Env) -> Result<(), AppendError> {
+        if env.config.flush.comes_first() {
+            return Ok(());
+        }
+        // After a failed sync another one would succeed and mean nothing.
+        self.check()?;
+        let file = self.view().open.file.clone();
+        file.sync_data().map_err(|error| AppendError::Storage {
+            reason: self.fail(&error),
+        })
+    }
+
     /// Closes the open segment and opens the next one. After an error that is [`DiskError::Full`] the open one goes on
     /// as it was; after any other the caller fails the partition.
     pub(super) fn roll(&self, env: &Env, tail: &mut Tail) -> Result<(), DiskError> {
@@ -233,7 +258,7 @@ impl Core {
             !index.summary.is_empty(),
             "a segment without records has the name of the next one"
         );
-        // Everything in it is synced; the cut has to be as well, since the index will say how long it must be.
+        // What is acknowledged unsynced is from here on; the cut has to be as well, since the index will say how long it is.
         file.set_len(end_position)?;
         tail.allocated = end_position;
         file.sync_data()?;

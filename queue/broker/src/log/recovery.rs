@@ -25,6 +25,9 @@ use super::scan::{self, Rest, Scan};
 use super::segment::{self, DATA_FROM};
 use super::state::PartitionState;
 
+/// Written again at once.
+const REWRITE_BYTES: u64 = 4 << 20;
+
 /// A new partition in `dir`, which must not exist or hold nothing but an unfinished creation.
 pub(super) fn create_partition(env: &Env, dir: &Path) -> Result<Core, LogError> {
     let disk = env.disk.as_ref();
@@ -32,7 +35,8 @@ pub(super) fn create_partition(env: &Env, dir: &Path) -> Result<Core, LogError> 
     remove_if_there(disk, &segment::path(dir, 0))?;
     let (file, allocated) = segment::create(disk, dir, 0, env.config.segment_bytes, (env.clock)())?;
     // Last: a directory without this file is one whose creation did not get here, and nothing was promised.
-    let state = PartitionState::new();
+    let mut state = PartitionState::new();
+    state.is_lazy = !env.config.flush.comes_first();
     state.store(disk, dir)?;
     disk.sync_dir(
         dir.parent()
@@ -42,6 +46,7 @@ pub(super) fn create_partition(env: &Env, dir: &Path) -> Result<Core, LogError> 
         allocated,
         producers: Producers::default(),
         noted: DATA_FROM,
+        is_unsynced: false,
     };
     let view = View {
         closed: Vec::new(),
@@ -81,6 +86,7 @@ pub(super) fn open_partition(env: &Env, dir: &Path, clean: bool) -> Result<Core,
     let dead = split_dead(dir, &mut bases, state.log_start)?;
     let mut segments = Segments::open(disk, dir, &bases)?;
     segments.producers = inherited(disk, dir, &dead, &bases)?;
+    segments.is_lazy = state.is_lazy && !clean;
     segments.recover(env, clean)?;
     let last = segments.last();
     let view = View {
@@ -98,8 +104,12 @@ pub(super) fn open_partition(env: &Env, dir: &Path, clean: bool) -> Result<Core,
             "records that had been synced are missing",
         ));
     }
+    // All that is there is synced now.
+    let was_lazy = std::mem::replace(&mut state.is_lazy, !env.config.flush.comes_first());
     if !clean {
         state.bump_epoch(view.end());
+    }
+    if !clean || state.is_lazy != was_lazy {
         state.store(disk, dir)?;
     }
     // A note is of use to the open segment only.
@@ -116,6 +126,7 @@ pub(super) fn open_partition(env: &Env, dir: &Path, clean: bool) -> Result<Core,
         allocated: last.file.len()?.max(end_position),
         producers: segments.producers.clone(),
         noted: end_position,
+        is_unsynced: false,
     };
     Ok(Core::new(
         dir.to_path_buf(),
@@ -234,6 +245,8 @@ struct Found {
     file: Arc<dyn DiskFile>,
     len: u64,
     index: Index,
+    /// Where the walk of its batches began: what is before had been synced.
+    walked_from: u64,
     /// Whether `index` is what the disk has, and not empty because that was not there or not whole.
     is_stored: bool,
 }
@@ -245,6 +258,8 @@ struct Segments<'a> {
     found: Vec<Found>,
     /// Before the recovery as of the start of the first segment, after it as of the end of the last.
     producers: Producers,
+    /// Whether all of the open segment behind its note may be unsynced.
+    is_lazy: bool,
 }
 
 impl<'a> Segments<'a> {
@@ -263,6 +278,7 @@ impl<'a> Segments<'a> {
                 file,
                 len,
                 index,
+                walked_from: DATA_FROM,
                 is_stored: summary.is_some(),
             });
         }
@@ -271,6 +287,7 @@ impl<'a> Segments<'a> {
             dir,
             found,
             producers: Producers::default(),
+            is_lazy: false,
         })
     }
 
@@ -338,6 +355,7 @@ impl<'a> Segments<'a> {
     ) -> Result<(), LogError> {
         let found = &mut self.found[at];
         let known = found.index.summary.end_position;
+        found.walked_from = known;
         if known > found.len {
             return Err(damaged(
                 &found.path,
@@ -398,7 +416,12 @@ impl<'a> Segments<'a> {
             &found.path,
             end,
             summary.end_offset,
-            UNSYNCED_BYTES_MAX as u64,
+            // Where any of it may be unsynced, a good batch proves nothing about those before it.
+            if self.is_lazy {
+                u64::MAX
+            } else {
+                UNSYNCED_BYTES_MAX as u64
+            },
         )? {
             Rest::Zeros => {}
             Rest::Torn => {
@@ -421,7 +444,7 @@ impl<'a> Segments<'a> {
         }
         // Also when there are only zeros: on a full disk the space that was reserved is what a start needs.
         found.file.set_len(end)?;
-        rewrite_unsynced(env, found)?;
+        rewrite_unsynced(env, found, self.is_lazy)?;
         found.file.sync_data()?;
         Ok(())
     }
@@ -440,8 +463,9 @@ impl<'a> Segments<'a> {
     }
 }
 
-/// Writes again what may never have been synced: the last group, which is at most so large, or a single batch.
-fn rewrite_unsynced(env: &Env, found: &Found) -> Result<(), LogError> {
+/// Writes again what may never have been synced: the last group, which is at most so large, or a single batch; or all
+/// behind the note, if that is how it was written.
+fn rewrite_unsynced(env: &Env, found: &Found, is_lazy: bool) -> Result<(), LogError> {
     let summary = &found.index.summary;
     if summary.is_empty() {
         return Ok(());
@@ -460,8 +484,17 @@ fn rewrite_unsynced(env: &Env, found: &Found) -> Result<(), LogError> {
                 .saturating_sub(UNSYNCED_BYTES_MAX as u64),
         )
         .max(DATA_FROM);
-    let bytes = stretch.read(from, (summary.end_position - from) as usize)?;
-    tracing::debug!(path = %found.path.display(), bytes = bytes.len(), disk = ?env.disk, "writing the last group again");
-    found.file.write_at(from, &bytes)?;
+    let mut from = if is_lazy {
+        from.min(found.walked_from)
+    } else {
+        from
+    };
+    tracing::debug!(path = %found.path.display(), bytes = summary.end_position - from, disk = ?env.disk, "writing again what may be unsynced");
+    while from < summary.end_position {
+        let len = (summary.end_position - from).min(REWRITE_BYTES);
+        let bytes = stretch.read(from, len as usize)?;
+        found.file.write_at(from, &bytes)?;
+        from += len;
+    }
     Ok(())
 }

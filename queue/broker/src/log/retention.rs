@@ -139,6 +139,13 @@ impl PartitionLog {
         if to <= next.log_start {
             return Ok(Removed::default());
         }
+        if to > core.view().open.index.summary.base {
+            // Or a power cut would leave a log that ends before it starts.
+            core.settle_open(&self.env)
+                .map_err(|error| LogError::Failed {
+                    reason: one_line(&error),
+                })?;
+        }
         let records = (to - next.log_start) as u64;
         next.advance_log_start(to);
         next.store(self.env.disk.as_ref(), &core.dir)?;
@@ -178,13 +185,21 @@ impl PartitionLog {
             return true;
         }
         let index = core.view().open.index.clone();
-        match index::store_durably(self.env.disk.as_ref(), &core.dir, &index, &tail.producers) {
+        let kept = core
+            .settle_open(&self.env)
+            .map_err(|error| one_line(&error))
+            .and_then(|()| {
+                let disk = self.env.disk.as_ref();
+                index::store_durably(disk, &core.dir, &index, &tail.producers)
+                    .map_err(|error| one_line(&error))
+            });
+        match kept {
             Ok(()) => {
                 tail.noted = index.summary.end_position;
                 true
             }
             Err(error) => {
-                tracing::warn!(dir = %core.dir.display(), error = %one_line(&error), "old files stay until the next start");
+                tracing::warn!(dir = %core.dir.display(), %error, "old files stay until the next start");
                 false
             }
         }

@@ -109,7 +109,9 @@ pub(super) fn judge_rest(
         let starts = read.saturating_sub(HEADER_BYTES - 1).min(SCAN_BYTES);
         for start in 0..starts {
             // The magic's place is the cheapest thing to look at.
-            if bytes[start + 16] != 2 || at + (start as u64) < position + unsynced_bytes_max {
+            if bytes[start + 16] != 2
+                || at + (start as u64) < position.saturating_add(unsynced_bytes_max)
+            {
                 continue;
             }
             let Some(header) = Header::parse(&bytes[start..]) else {

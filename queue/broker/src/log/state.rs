@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! 0      8     12         20     24
-//! magic  crc   log start  count  (epoch i32, start offset i64) × count      little endian, CRC over all after it
+//! magic  crc   log start  count  (epoch i32, start offset i64) × count  lazy u8      little endian, CRC over all after it
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -17,11 +17,13 @@ use logboom_disk::{Disk, Error as DiskError, atomic_replace, read_all};
 use super::error::LogError;
 use super::limits::EPOCHS_MAX;
 
+/// Without the last byte, and so with its being 0.
 const MAGIC: &[u8; 8] = b"LBPART01";
+const MAGIC_LAZY: &[u8; 8] = b"LBPART02";
 const FILE_NAME: &str = "partition.state";
 const FIXED_BYTES: usize = 24;
 const EPOCH_BYTES: usize = 12;
-const FILE_BYTES_MAX: usize = FIXED_BYTES + EPOCHS_MAX * EPOCH_BYTES;
+const FILE_BYTES_MAX: usize = FIXED_BYTES + EPOCHS_MAX * EPOCH_BYTES + 1;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PartitionState {
@@ -29,6 +31,9 @@ pub(super) struct PartitionState {
     pub(super) log_start: i64,
     /// Rising in both fields; the last is the current one. Never empty.
     epochs: Vec<(i32, i64)>,
+    /// Whether any part of the open segment may be unsynced, and not only its last group: what recovery may conclude
+    /// from a bad batch depends on it. Durable before the first batch that is acknowledged unsynced.
+    pub(super) is_lazy: bool,
 }
 
 impl PartitionState {
@@ -36,6 +41,7 @@ impl PartitionState {
         PartitionState {
             log_start: 0,
             epochs: vec![(0, 0)],
+            is_lazy: false,
         }
     }
 
@@ -117,8 +123,11 @@ impl PartitionState {
             body.put_i32_le(*epoch);
             body.put_i64_le(*start);
         }
+        if self.is_lazy {
+            body.put_u8(1);
+        }
         let mut bytes = Vec::with_capacity(FIXED_BYTES + body.len());
-        bytes.put_slice(MAGIC);
+        bytes.put_slice(if self.is_lazy { MAGIC_LAZY } else { MAGIC });
         bytes.put_u32_le(crc32c::crc32c(&body));
         bytes.extend_from_slice(&body);
         bytes
@@ -130,18 +139,30 @@ fn path(dir: &Path) -> PathBuf {
 }
 
 fn decode(bytes: &[u8]) -> Option<PartitionState> {
-    let mut fields = bytes.strip_prefix(MAGIC.as_slice())?;
+    let is_lazy = bytes.starts_with(MAGIC_LAZY);
+    let magic = if is_lazy { MAGIC_LAZY } else { MAGIC };
+    let mut fields = bytes.strip_prefix(magic.as_slice())?;
     if bytes.len() < FIXED_BYTES || fields.get_u32_le() != crc32c::crc32c(fields) {
         return None;
     }
     let (log_start, count) = (fields.get_i64_le(), fields.get_u32_le() as usize);
-    if log_start < 0 || count == 0 || fields.len() != count.checked_mul(EPOCH_BYTES)? {
+    if log_start < 0
+        || count == 0
+        || fields.len() != count.checked_mul(EPOCH_BYTES)? + usize::from(is_lazy)
+    {
         return None;
     }
     let epochs = (0..count)
         .map(|_| (fields.get_i32_le(), fields.get_i64_le()))
         .collect();
-    Some(PartitionState { log_start, epochs })
+    if is_lazy && fields.get_u8() != 1 {
+        return None;
+    }
+    Some(PartitionState {
+        log_start,
+        epochs,
+        is_lazy,
+    })
 }
 
 #[cfg(test)]
@@ -155,13 +176,19 @@ mod tests {
         state.bump_epoch(10);
         state.bump_epoch(25);
         state.advance_log_start(12);
-        let bytes = state.encode();
-        assert_eq!(decode(&bytes), Some(state));
-        for at in 0..bytes.len() {
-            let mut flipped = bytes.clone();
-            flipped[at] ^= 1;
-            assert_eq!(decode(&flipped), None, "byte {at}");
-            assert_eq!(decode(&bytes[..at]), None, "{at} bytes");
+        for is_lazy in [false, true] {
+            state.is_lazy = is_lazy;
+            let bytes = state.encode();
+            assert_eq!(decode(&bytes), Some(state.clone()));
+            for at in 0..bytes.len() {
+                let mut flipped = bytes.clone();
+                flipped[at] ^= 1;
+                assert_eq!(decode(&flipped), None, "byte {at}");
+                // The bits in which the two magics differ.
+                flipped[at] ^= 1 ^ 3;
+                assert_eq!(decode(&flipped), None, "byte {at}");
+                assert_eq!(decode(&bytes[..at]), None, "{at} bytes");
+            }
         }
     }
 

@@ -62,6 +62,7 @@ pub fn examine(disk: &dyn Disk, dir: &Path, topic: &str, partition: i32) -> Exam
     let mut walk = Walk {
         disk,
         dir: &dir,
+        is_lazy: false,
         found: Examined {
             topic: topic.to_owned(),
             partition,
@@ -77,6 +78,8 @@ pub fn examine(disk: &dyn Disk, dir: &Path, topic: &str, partition: i32) -> Exam
 struct Walk<'a> {
     disk: &'a dyn Disk,
     dir: &'a Path,
+    /// Whether any part of the open segment may be unsynced.
+    is_lazy: bool,
     found: Examined,
 }
 
@@ -123,6 +126,7 @@ impl Walk<'_> {
             self.found.notes.push(note);
         }
         let last = bases.last().copied();
+        self.is_lazy = state.is_lazy;
         let mut end = None;
         for base in bases {
             if let Some(end) = end.filter(|end| *end != base) {
@@ -192,7 +196,11 @@ impl Walk<'_> {
                 &path,
                 scan.position(),
                 end,
-                UNSYNCED_BYTES_MAX as u64,
+                if self.is_lazy {
+                    u64::MAX
+                } else {
+                    UNSYNCED_BYTES_MAX as u64
+                },
             )?;
             match rest {
                 Rest::Zeros => {}

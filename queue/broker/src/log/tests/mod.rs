@@ -1,6 +1,7 @@
 //! Single promises of the log, one damage or fault at a time. Random mixtures are in `model_tests`.
 
 mod faults;
+mod flush;
 mod records;
 mod recovery;
 mod retention;
