@@ -10,6 +10,7 @@ mod broker;
 mod config;
 mod error;
 mod groups;
+mod lag;
 pub mod limits;
 pub mod log;
 mod metrics;
@@ -27,7 +28,7 @@ mod wire;
 pub use broker::Broker;
 pub use config::Config;
 pub use error::Error;
-pub use status::{PartitionStatus, Status, StatusHandle};
+pub use status::{GroupStatus, PartitionStatus, Status, StatusHandle};
 pub use verify::{Verified, verify};
 
 /// Decodes any bytes as one frame. For the fuzz targets and their property tests: it returns, whatever comes in.

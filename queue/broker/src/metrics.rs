@@ -20,5 +20,10 @@ pub(crate) const LOG_END: &str = "logboom_queue_log_end_offset";
 pub(crate) const LOG_BYTES: &str = "logboom_queue_log_bytes";
 /// 1 while Produce is refused because the disk is nearly full.
 pub(crate) const DISK_LOW: &str = "logboom_queue_disk_low";
-/// Records deleted by age or size before some group on record had read them.
+/// Labelled `group` and `topic`, like the three below: how many records a group has still to read.
+pub(crate) const LAG_RECORDS: &str = "logboom_queue_group_lag_records";
+pub(crate) const LAG_BYTES: &str = "logboom_queue_group_lag_bytes";
+/// The age of the oldest record that is unread.
+pub(crate) const LAG_SECONDS: &str = "logboom_queue_group_lag_seconds";
+/// Records deleted by age or size before the group had read them.
 pub(crate) const LOST_TO_RETENTION: &str = "logboom_queue_records_lost_to_retention_total";

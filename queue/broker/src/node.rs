@@ -10,6 +10,7 @@ use tracing::debug;
 
 use crate::config::Config;
 use crate::groups::Groups;
+use crate::lag::Lag;
 use crate::limits::{FETCH_BYTES_IN_FLIGHT_MAX, IN_FLIGHT_BYTES_MAX};
 use crate::offsets::Offsets;
 use crate::producer_ids::ProducerIds;
@@ -24,6 +25,7 @@ pub(crate) struct Node {
     pub(crate) groups: Groups,
     pub(crate) offsets: Offsets,
     pub(crate) producer_ids: ProducerIds,
+    pub(crate) lag: Lag,
     /// Kept by the retention task, for those who look; the log itself refuses appends.
     pub(crate) disk_low: AtomicBool,
     pub(crate) connections: AtomicUsize,
@@ -48,6 +50,7 @@ impl Node {
             groups: Groups::default(),
             offsets,
             producer_ids,
+            lag: Lag::default(),
             disk_low: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
             frame_budget: Arc::new(Semaphore::new(IN_FLIGHT_BYTES_MAX)),
@@ -108,6 +111,7 @@ impl Node {
             .collect();
         Status {
             partitions,
+            groups: self.lag.groups(),
             disk_low: self.disk_low.load(Ordering::Relaxed),
             connections: self.connections.load(Ordering::Relaxed),
         }

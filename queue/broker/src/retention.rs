@@ -1,4 +1,4 @@
-//! What is done on a timer: deleting what is old or too much, and watching the disk.
+//! What is done on a timer: deleting what is old or too much, watching the disk, and looking how far groups are behind.
 //!
 //! Retention never passes what a protected group has still to read: for a topic on which it has committed anything,
 //! it stops at the group's offset of each partition, and where that partition has none, it deletes nothing. When
@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use logboom_disk::Disk;
-use metrics::{counter, gauge};
+use metrics::gauge;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -21,11 +21,15 @@ use crate::topics::Topic;
 /// How often the disk is looked at: a full one must be noticed, and its recovery too, within a breath.
 const DISK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often groups are held against the ends of the logs.
+const LAG_INTERVAL: Duration = Duration::from_secs(5);
+
 /// Runs until `stop`; a round that has begun is finished.
 pub(crate) async fn run(node: Arc<Node>, disk: Arc<dyn Disk>, stop: CancellationToken) {
     let mut disk_ticks = tokio::time::interval(DISK_INTERVAL);
     let mut retention_ticks = tokio::time::interval(node.config.retention_interval);
-    for ticks in [&mut disk_ticks, &mut retention_ticks] {
+    let mut lag_ticks = tokio::time::interval(LAG_INTERVAL.min(node.config.retention_interval));
+    for ticks in [&mut disk_ticks, &mut retention_ticks, &mut lag_ticks] {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     }
     loop {
@@ -33,6 +37,7 @@ pub(crate) async fn run(node: Arc<Node>, disk: Arc<dyn Disk>, stop: Cancellation
         let round = tokio::select! {
             () = stop.cancelled() => return,
             _ = retention_ticks.tick() => tokio::task::spawn_blocking(move || apply(&node, now_ms())),
+            _ = lag_ticks.tick() => tokio::task::spawn_blocking(move || node.lag.round(&node, now_ms())),
             _ = disk_ticks.tick() => tokio::task::spawn_blocking(move || look_at_disk(&node, &*disk)),
         };
         if let Err(error) = round.await {
@@ -83,7 +88,8 @@ fn apply(node: &Node, now_ms: i64) {
             if let Err(error) = log.apply_retention(now_ms, keep_from) {
                 warn!(topic = %topic.name, partition = number, %error, "old records cannot be deleted");
             }
-            count_losses(node, &topic, number, start_before, log.log_start());
+            let start = log.log_start();
+            node.lag.trimmed(node, &topic, number, start_before, start);
             let labels = [
                 ("topic", topic.name.to_string()),
                 ("partition", number.to_string()),
@@ -108,21 +114,4 @@ fn keep_from(node: &Node, topic: &Topic, partition: i32, log: &PartitionLog) -> 
         )
         .min()
         .unwrap_or(i64::MAX)
-}
-
-/// A group whose offset is behind the new start has lost what lies between.
-fn count_losses(node: &Node, topic: &Topic, partition: i32, start_before: i64, start: i64) {
-    if start == start_before {
-        return;
-    }
-    for group in node.offsets.groups() {
-        let Some(committed) = node.offsets.get(&group, &topic.name, partition) else {
-            continue;
-        };
-        let lost = start - committed.offset.max(start_before);
-        if lost > 0 {
-            warn!(topic = %topic.name, partition, group, lost, "retention deleted records that a group had not read");
-            counter!(names::LOST_TO_RETENTION, "group" => group).increment(lost as u64);
-        }
-    }
 }

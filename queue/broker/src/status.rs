@@ -17,11 +17,32 @@ pub struct PartitionStatus {
     pub bytes: u64,
 }
 
+/// A group on a topic for which it has committed offsets.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+pub struct GroupStatus {
+    /// Group name.
+    pub group: String,
+    /// Topic name.
+    pub topic: String,
+    /// Records that it has still to read.
+    pub lag_records: u64,
+    /// About so many bytes of batches hold them.
+    pub lag_bytes: u64,
+    /// How old the oldest of them is, by its own time.
+    pub lag_seconds: f64,
+    /// Records that retention deleted before it read them, since the broker started.
+    pub lost_records: u64,
+    /// Whether it has still to read past the last of those.
+    pub is_losing: bool,
+}
+
 /// The broker as it stands now.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Status {
     /// Every partition, ordered by topic and number.
     pub partitions: Vec<PartitionStatus>,
+    /// Every group with committed offsets, a few seconds old, ordered by group and topic.
+    pub groups: Vec<GroupStatus>,
     /// Whether Produce is refused for want of disk space.
     pub disk_low: bool,
     /// Connections being served.

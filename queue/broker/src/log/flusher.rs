@@ -11,6 +11,7 @@ use super::index::{self, Index};
 use super::partition::{Env, PartitionLog};
 use super::producers::Producers;
 use super::sync_pool::SyncPool;
+use super::writer::timed_sync;
 
 /// Syncs every `interval` until told to stop, or nobody can tell any more.
 pub(super) fn run(stop: &Receiver<()>, pool: &SyncPool, env: &Env, interval: Duration) {
@@ -39,7 +40,7 @@ pub(super) fn flush(env: &Env, pool: &SyncPool) {
         return;
     }
     let files: Vec<_> = rounds.iter().map(|round| round.file.clone()).collect();
-    let outcomes = pool.sync(&files);
+    let outcomes = timed_sync(pool, &files);
     for (round, outcome) in rounds.into_iter().zip(outcomes) {
         let Ok(core) = round.log.core() else { continue };
         match (outcome, round.note) {

@@ -37,6 +37,35 @@ pub(super) enum Place {
 }
 
 impl PartitionLog {
+    /// About how many bytes of batches hold the records from `offset` on.
+    pub fn bytes_from(&self, offset: i64) -> u64 {
+        self.core().map_or(0, |core| match core.view() {
+            view if offset >= view.end() => 0,
+            view => view.bytes_from(offset),
+        })
+    }
+
+    /// The largest time in the batch that holds `offset`; `None` at the end of the log, and where there is no log. Blocking.
+    pub fn time_at(&self, offset: i64) -> Result<Option<i64>, ReadError> {
+        let core = self.core_or(|reason| ReadError::Storage { reason })?;
+        let place = {
+            let view = core.view();
+            if core.is_closed() || offset < view.log_start || offset >= view.end() {
+                return Ok(None);
+            }
+            view.place_of(offset, &core.dir)
+        };
+        let found = place
+            .open(&self.env, |index| index.position_before(offset))
+            .and_then(|stretch| stretch.find(offset));
+        match found {
+            Ok((header, ..)) => Ok(Some(header.max_timestamp)),
+            // Its files are gone with the records, meanwhile.
+            Err(_) if offset < self.log_start() || core.is_closed() => Ok(None),
+            Err(error) => Err(storage(self, &error)),
+        }
+    }
+
     /// Batches from the one that holds `offset` on, whole, as many as fit `max_bytes` and stand in one segment. If not
     /// even the first fits, [`Fetched::too_large`] says what it takes. Memory is held for what is returned, no more.
     ///
@@ -98,6 +127,23 @@ pub(super) fn storage(log: &PartitionLog, error: &LogError) -> ReadError {
 }
 
 impl View {
+    /// About how many bytes of batches hold the records from `offset` on: exact to an index entry in the open segment, by
+    /// the share of its offsets in a closed one.
+    pub(super) fn bytes_from(&self, offset: i64) -> u64 {
+        let first = self
+            .closed
+            .partition_point(|segment| segment.summary.end_offset <= offset);
+        let mut bytes = 0;
+        for segment in &self.closed[first..] {
+            let summary = &segment.summary;
+            let left = summary.end_offset - offset.max(summary.base);
+            let share = left as f64 / (summary.end_offset - summary.base) as f64;
+            bytes += (summary.data_bytes() as f64 * share) as u64;
+        }
+        let open = &self.open.index;
+        bytes + open.summary.end_position - open.position_before(offset)
+    }
+
     /// The segment that holds `offset`, which must be in the log.
     pub(super) fn place_of(&self, offset: i64, dir: &std::path::Path) -> Place {
         let after = self

@@ -3,12 +3,15 @@
 //! While a group is being synced, the appends that arrive make up the next one. That alone batches as well as the
 //! disk is slow; a lone producer never waits for company (`README.md` has the figures).
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use logboom_disk::{DiskFile, Error as DiskError};
+
 use super::commit::{Pending, commit};
 use super::limits::GROUP_BYTES_MAX;
-use super::metrics::{GROUP_BATCHES, GROUP_SECONDS};
+use super::metrics::{FSYNC_SECONDS, GROUP_BATCHES, GROUP_SECONDS};
 use super::sync_pool::SyncPool;
 
 pub(super) enum Message {
@@ -28,9 +31,19 @@ pub(super) fn run(inbox: &Receiver<Message>, pool: &SyncPool, group_wait: Durati
     while let Some(group) = gathering.group(group_wait) {
         let start = Instant::now();
         metrics::histogram!(GROUP_BATCHES).record(group.len() as f64);
-        commit(group, &mut buffer, |files| pool.sync(files));
+        commit(group, &mut buffer, |files| timed_sync(pool, files));
         metrics::histogram!(GROUP_SECONDS).record(start.elapsed().as_secs_f64());
     }
+}
+
+pub(super) fn timed_sync(
+    pool: &SyncPool,
+    files: &[Arc<dyn DiskFile>],
+) -> Vec<Result<(), DiskError>> {
+    let start = Instant::now();
+    let outcomes = pool.sync(files);
+    metrics::histogram!(FSYNC_SECONDS).record(start.elapsed().as_secs_f64());
+    outcomes
 }
 
 struct Gathering<'a> {
