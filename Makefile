@@ -1,7 +1,7 @@
 # The README's two commands, and the loops that are run by hand.
 SHELL := /bin/bash
 
-.PHONY: run test bench crash-loop soak fuzz
+.PHONY: run test bench crash-loop queue-crash-loop soak fuzz
 
 ## Build, start everything on this machine and print the web address.
 run:
@@ -18,6 +18,10 @@ bench:
 ## Exactly once across kill -9, seed after seed: make crash-loop SEEDS=200
 crash-loop:
 	LOGBOOM_SEEDS=$(or $(SEEDS),100) cargo test --test system loghub_exactly_once -- --nocapture
+
+## No ack of the queue lost, no commit gone back across kill -9, many times: make queue-crash-loop ROUNDS=1000
+queue-crash-loop:
+	LOGBOOM_ROUNDS=$(or $(ROUNDS),200) LOGBOOM_SEED=$(or $(SEED),1) cargo test --test system queue_crash -- --nocapture
 
 ## The seeded models of log, agent and search with many more seeds: make soak SEEDS=2000
 soak:

@@ -12,6 +12,7 @@ mod hostile_files;
 mod kafka_exporter;
 mod otlp;
 mod process;
+mod queue_crash;
 mod roles;
 mod samples;
 mod telemetry;
