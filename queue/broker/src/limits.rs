@@ -37,6 +37,10 @@ pub const FETCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Four of the largest answers at a time; who comes after waits, or gets less.
 pub const FETCH_BYTES_IN_FLIGHT_MAX: usize = 64 * 1024 * 1024;
 
+/// Aborted transactions named in one Fetch answer, over all its partitions, unless more overlap in its first batch: 16
+/// bytes each are 256 KiB. What has more is given out in more answers.
+pub const FETCH_ABORTED_MAX: usize = 16 * 1024;
+
 /// Longest long poll of a Fetch, whatever the client asks for.
 pub const FETCH_WAIT_MAX: Duration = Duration::from_secs(60);
 

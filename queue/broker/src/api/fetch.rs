@@ -3,6 +3,9 @@
 //! The answer comes when `min_bytes` are there, when a partition has an error, when `max_wait_ms` is over, or when
 //! the connection is closing. Sessions are not kept: the session id is always 0. The first batch is returned whole
 //! even if it is larger than every limit of the client, which could otherwise never pass it.
+//!
+//! A client that reads what is committed gets nothing from the first open transaction on, and with each partition the
+//! aborted transactions that it has to skip. Readers of everything get everything that is synced.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,16 +14,18 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::FetchPartition;
-use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
-use kafka_protocol::messages::{FetchRequest, FetchResponse, TopicName};
+use kafka_protocol::messages::fetch_response::{
+    AbortedTransaction, FetchableTopicResponse, PartitionData,
+};
+use kafka_protocol::messages::{FetchRequest, FetchResponse, ProducerId, TopicName};
 use metrics::counter;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 use tracing::warn;
 
 use super::Call;
-use super::list_offsets::check_leader;
-use crate::limits::{FETCH_BYTES_MAX, FETCH_WAIT_MAX};
+use super::list_offsets::{check_leader, is_read_committed};
+use crate::limits::{FETCH_ABORTED_MAX, FETCH_BYTES_MAX, FETCH_WAIT_MAX};
 use crate::log::{Fetched, PartitionLog, ReadError};
 use crate::metrics as names;
 
@@ -102,6 +107,8 @@ async fn any_change(receivers: Vec<watch::Receiver<i64>>) {
 struct Gathered {
     topics: Vec<FetchableTopicResponse>,
     bytes: usize,
+    /// Aborted transactions in `topics`.
+    aborted: usize,
     has_error: bool,
     permit: Option<OwnedSemaphorePermit>,
 }
@@ -111,9 +118,11 @@ async fn gather(call: &Call<'_>, request: &FetchRequest) -> Gathered {
     let mut gathered = Gathered {
         topics: Vec::new(),
         bytes: 0,
+        aborted: 0,
         has_error: false,
         permit: None,
     };
+    let committed = is_read_committed(request.isolation_level);
     for asked in &request.topics {
         let topic = call.node.topics.get(&asked.topic);
         let mut rows = Vec::with_capacity(asked.partitions.len());
@@ -122,7 +131,15 @@ async fn gather(call: &Call<'_>, request: &FetchRequest) -> Gathered {
                 .as_ref()
                 .and_then(|topic| topic.partition(row.partition));
             let data = match log {
-                Some(log) => read(call, log, &asked.topic, row, bytes_max, &mut gathered).await,
+                Some(log) => {
+                    let wanted = Wanted {
+                        topic: &asked.topic,
+                        row,
+                        bytes_max,
+                        committed,
+                    };
+                    read(call, log, wanted, &mut gathered).await
+                }
                 None => Err(PartitionData::default()
                     .with_error_code(ResponseError::UnknownTopicOrPartition.code())
                     .with_high_watermark(-1)),
@@ -140,21 +157,31 @@ async fn gather(call: &Call<'_>, request: &FetchRequest) -> Gathered {
     gathered
 }
 
+/// What is asked of one partition.
+struct Wanted<'a> {
+    topic: &'a TopicName,
+    row: &'a FetchPartition,
+    bytes_max: usize,
+    committed: bool,
+}
+
 /// One partition's row; `Err` is a row with an error code.
 async fn read(
     call: &Call<'_>,
     log: &Arc<PartitionLog>,
-    topic: &TopicName,
-    asked: &FetchPartition,
-    bytes_max: usize,
+    wanted: Wanted<'_>,
     gathered: &mut Gathered,
 ) -> Result<PartitionData, PartitionData> {
+    let Wanted {
+        topic,
+        row: asked,
+        bytes_max,
+        committed,
+    } = wanted;
     let row = || {
-        let high_watermark = log.high_watermark();
         PartitionData::default()
-            .with_high_watermark(high_watermark)
-            // No transactions: everything that is visible is stable.
-            .with_last_stable_offset(high_watermark)
+            .with_high_watermark(log.high_watermark())
+            .with_last_stable_offset(log.last_stable_offset())
             // In error rows too: a client that is told −1 with "out of range" asks for ever (platformatic/kafka#304).
             .with_log_start_offset(log.log_start())
     };
@@ -168,15 +195,26 @@ async fn read(
         return Ok(row());
     }
     // What is caught up needs no memory.
-    if asked.fetch_offset == log.high_watermark() {
+    let visible_end = if committed {
+        log.last_stable_offset()
+    } else {
+        log.high_watermark()
+    };
+    if (visible_end..=log.high_watermark()).contains(&asked.fetch_offset) {
         return Ok(row());
     }
+    let aborted_max = FETCH_ABORTED_MAX.saturating_sub(gathered.aborted);
     let mut room = wanted;
     let (fetched, mut permit) = loop {
         let Some(permit) = reserve(call, room.max(1), is_first).await else {
             return Ok(row());
         };
-        let fetched = log.read(asked.fetch_offset, room).await;
+        let fetched = if committed {
+            log.read_committed(asked.fetch_offset, room, aborted_max)
+                .await
+        } else {
+            log.read(asked.fetch_offset, room).await
+        };
         match fetched {
             // Whole whatever the client's limits, but nothing is read that has no reservation. This one is given
             // back before the next is waited for.
@@ -196,6 +234,11 @@ async fn read(
             }
         }
     };
+    // The first batch comes whatever its aborted transactions are, which is one answer's privilege as well.
+    if fetched.aborted.len() > aborted_max && !is_first {
+        return Ok(row());
+    }
+    gathered.aborted += fetched.aborted.len();
     // Gives back what was not used.
     let used = permit.split(fetched.bytes.len());
     match (&mut gathered.permit, used) {
@@ -204,10 +247,16 @@ async fn read(
         (Some(_), None) => {}
     }
     gathered.bytes += fetched.bytes.len();
+    let aborted = fetched.aborted.iter().map(|aborted| {
+        AbortedTransaction::default()
+            .with_producer_id(ProducerId(aborted.producer_id))
+            .with_first_offset(aborted.first_offset)
+    });
     Ok(PartitionData::default()
         .with_high_watermark(fetched.high_watermark)
-        .with_last_stable_offset(fetched.high_watermark)
+        .with_last_stable_offset(fetched.last_stable_offset)
         .with_log_start_offset(fetched.log_start)
+        .with_aborted_transactions(committed.then(|| aborted.collect()))
         .with_records(Some(fetched.bytes)))
 }
 

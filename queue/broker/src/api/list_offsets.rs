@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
@@ -23,6 +24,14 @@ const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 
+/// The isolation level of clients that read what is committed, in Fetch and ListOffsets.
+const READ_COMMITTED: i8 = 1;
+
+/// Whether a request asks for nothing behind the first open transaction.
+pub(super) fn is_read_committed(isolation_level: i8) -> bool {
+    isolation_level == READ_COMMITTED
+}
+
 /// A partition that could not be opened has no offsets to tell. A client that knows of another leader epoch than the
 /// log's has to ask for metadata first.
 pub(super) fn check_leader(log: &PartitionLog, known_to_client: i32) -> Result<(), ResponseError> {
@@ -41,6 +50,7 @@ pub(super) async fn list_offsets(
     call: &Call<'_>,
     request: ListOffsetsRequest,
 ) -> ListOffsetsResponse {
+    let committed = is_read_committed(request.isolation_level);
     let mut topics = Vec::with_capacity(request.topics.len());
     for asked in request.topics {
         let topic = call.node.topics.get(&asked.name);
@@ -50,7 +60,7 @@ pub(super) async fn list_offsets(
                 .as_ref()
                 .and_then(|topic| topic.partition(row.partition_index));
             let found = match log {
-                Some(log) => find(log, call.version, row.current_leader_epoch, row.timestamp).await,
+                Some(log) => find(log, call.version, row, committed).await,
                 None => Err(ResponseError::UnknownTopicOrPartition),
             };
             let response =
@@ -81,13 +91,15 @@ struct Found {
 async fn find(
     log: &Arc<PartitionLog>,
     version: i16,
-    known_epoch: i32,
-    timestamp: i64,
+    asked: &ListOffsetsPartition,
+    committed: bool,
 ) -> Result<Found, ResponseError> {
-    check_leader(log, known_epoch)?;
+    check_leader(log, asked.current_leader_epoch)?;
+    let stable_end = log.last_stable_offset();
     // Older versions have no place for it, and the codec refuses to write what has none.
     let leader_epoch = if version >= 4 { log.leader_epoch() } else { -1 };
-    let (offset, timestamp) = match timestamp {
+    let (offset, timestamp) = match asked.timestamp {
+        LATEST if committed => (stable_end, -1),
         LATEST => (log.high_watermark(), -1),
         EARLIEST => (log.log_start(), -1),
         MAX_TIMESTAMP => by_time(log, |log| Ok(log.max_timestamp())).await?,
@@ -96,6 +108,14 @@ async fn find(
         }
         _ => return Err(ResponseError::UnsupportedVersion),
     };
+    let is_record = !matches!(asked.timestamp, LATEST | EARLIEST);
+    if committed && is_record && offset >= stable_end {
+        return Ok(Found {
+            offset: -1,
+            timestamp: -1,
+            leader_epoch,
+        });
+    }
     Ok(Found {
         offset,
         timestamp,

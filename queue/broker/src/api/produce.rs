@@ -145,6 +145,12 @@ async fn append(
     }
     let header = Header::parse_and_verify(&batch)
         .map_err(|error| Refusal::new(batch_code(error), error.to_string()))?;
+    if header.is_transactional() {
+        return Err(Refusal::new(
+            ResponseError::InvalidTxnState,
+            "transactions are not supported",
+        ));
+    }
     let bytes = batch.len() as u64;
     let appended = log
         .append(batch)
@@ -166,8 +172,8 @@ fn batch_code(error: BatchError) -> ResponseError {
         BatchError::Length { .. } | BatchError::Checksum => ResponseError::CorruptMessage,
         BatchError::Magic { .. } => ResponseError::UnsupportedForMessageFormat,
         BatchError::Compression { .. } => ResponseError::UnsupportedCompressionType,
-        BatchError::Transactional => ResponseError::InvalidTxnState,
         BatchError::Count { .. }
+        | BatchError::Transactional
         | BatchError::Control
         | BatchError::TimestampType
         | BatchError::Producer { .. } => ResponseError::InvalidRecord,
@@ -178,6 +184,7 @@ fn append_code(error: &AppendError) -> ResponseError {
     match error {
         AppendError::OutOfOrderSequence { .. } => ResponseError::OutOfOrderSequenceNumber,
         AppendError::InvalidProducerEpoch { .. } => ResponseError::InvalidProducerEpoch,
+        AppendError::OutsideTransaction { .. } => ResponseError::InvalidTxnState,
         AppendError::StorageFull | AppendError::Storage { .. } => ResponseError::KafkaStorageError,
         AppendError::TooLarge { .. } => ResponseError::MessageTooLarge,
         AppendError::Invalid(error) => batch_code(*error),

@@ -41,7 +41,7 @@ pub enum BatchError {
     Checksum,
     #[error("record batch counts {count} records up to offset delta {last_offset_delta}")]
     Count { count: i32, last_offset_delta: i32 },
-    #[error("transactional record batches are not supported")]
+    #[error("transactional record batch without a producer id")]
     Transactional,
     #[error("control record batches are not for producers")]
     Control,
@@ -123,6 +123,9 @@ impl Header {
         if !header.has_good_crc(batch) {
             return Err(BatchError::Checksum);
         }
+        if header.is_control() {
+            return Err(BatchError::Control);
+        }
         if header.is_stamped() {
             return Err(BatchError::TimestampType);
         }
@@ -130,12 +133,13 @@ impl Header {
         Ok(header)
     }
 
-    /// Everything but length, magic and checksum, of a batch that may have been [stamped](Self::stamp).
+    /// Everything but length, magic and checksum, of a batch that may have been [stamped](Self::stamp). Control batches,
+    /// which are the log's own, may pass here.
     pub(super) fn verify_fields(&self) -> Result<(), BatchError> {
-        if self.attributes & CONTROL != 0 {
-            return Err(BatchError::Control);
+        if self.is_control() {
+            return self.verify_control();
         }
-        if self.attributes & TRANSACTIONAL != 0 {
+        if self.is_transactional() && self.producer_id < 0 {
             return Err(BatchError::Transactional);
         }
         if self.attributes & COMPRESSION_MASK > COMPRESSION_MAX {
@@ -174,6 +178,19 @@ impl Header {
         Ok(())
     }
 
+    /// A control batch ends a transaction of its producer, and has one record but no sequence.
+    fn verify_control(&self) -> Result<(), BatchError> {
+        let good = self.attributes == TRANSACTIONAL | CONTROL
+            && (self.count, self.last_offset_delta, self.base_sequence) == (1, 0, -1)
+            && self.producer_id >= 0
+            && self.producer_epoch >= 0;
+        if good {
+            Ok(())
+        } else {
+            Err(BatchError::Control)
+        }
+    }
+
     pub(super) fn has_good_crc(&self, batch: &[u8]) -> bool {
         crc32c::crc32c(&batch[CRC_FROM..self.total_bytes]) == self.crc
     }
@@ -191,6 +208,16 @@ impl Header {
     /// Sequence number of the batch's last record; sequences wrap around to 0 after 2^31 − 1.
     pub fn last_sequence(&self) -> i32 {
         sequence_after(self.base_sequence, self.last_offset_delta)
+    }
+
+    /// Part of a transaction, or the end of one.
+    pub fn is_transactional(&self) -> bool {
+        self.attributes & TRANSACTIONAL != 0
+    }
+
+    /// Not for readers: it ends a transaction.
+    pub fn is_control(&self) -> bool {
+        self.attributes & CONTROL != 0
     }
 
     /// Whether all its records have the time when the batch arrived, `max_timestamp`, whatever they say themselves.
@@ -229,6 +256,12 @@ pub(super) fn sequence_after(sequence: i32, by: i32) -> i32 {
 pub(super) fn place(batch: &mut [u8], base_offset: i64, leader_epoch: i32) {
     batch[..8].copy_from_slice(&base_offset.to_be_bytes());
     batch[12..16].copy_from_slice(&leader_epoch.to_be_bytes());
+}
+
+/// Makes the checksum fit what `batch` holds now.
+pub(super) fn sign(batch: &mut [u8]) {
+    let crc = crc32c::crc32c(&batch[CRC_FROM..]);
+    batch[CRC_FROM - 4..CRC_FROM].copy_from_slice(&crc.to_be_bytes());
 }
 
 /// Splits off the whole batches in front of `bytes`: where they end.
@@ -357,9 +390,10 @@ mod tests {
     }
 
     #[test]
-    fn what_only_a_broker_or_a_transaction_writes_is_refused() {
-        let cases: [(i16, BatchError); 4] = [
+    fn what_only_a_broker_writes_and_a_transaction_without_producer_are_refused() {
+        let cases: [(i16, BatchError); 5] = [
             (CONTROL, BatchError::Control),
+            (CONTROL | TRANSACTIONAL, BatchError::Control),
             (TRANSACTIONAL, BatchError::Transactional),
             (LOG_APPEND_TIME, BatchError::TimestampType),
             (5, BatchError::Compression { found: 5 }),

@@ -15,7 +15,8 @@ use super::batch::{self, Header};
 use super::config::Flush;
 use super::error::AppendError;
 use super::index;
-use super::limits::GROUP_BYTES_MAX;
+use super::limits::{GROUP_BYTES_MAX, SEGMENT_ABORTED_MAX};
+use super::marker::{self, Marker};
 use super::partition::{Appended, Core, PartitionLog, Tail};
 use super::producers::{Undo, Verdict};
 use super::segment::{self, DATA_FROM};
@@ -87,14 +88,22 @@ fn commit_round(
     }
     buffer.clear();
     buffer.shrink_to(GROUP_BYTES_MAX);
-    let files: Vec<Arc<dyn DiskFile>> = staged.iter().map(|stage| stage.file.clone()).collect();
-    let outcomes = if files.is_empty() {
-        Vec::new()
-    } else if !flush.comes_first() {
-        files.iter().map(|_| Ok(())).collect()
-    } else {
-        sync(&files)
-    };
+    // Who coordinates a transaction forgets it by its markers: those are synced, with all before them, in every mode.
+    let is_due = |stage: &Staged<'_>| flush.comes_first() || stage.has_marker();
+    let due = staged.iter().filter(|stage| is_due(stage));
+    let files: Vec<Arc<dyn DiskFile>> = due.map(|stage| stage.file.clone()).collect();
+    let mut synced = match files.is_empty() {
+        true => Vec::new(),
+        false => sync(&files),
+    }
+    .into_iter();
+    let outcomes: Vec<Result<(), DiskError>> = staged
+        .iter()
+        .map(|stage| match is_due(stage) {
+            true => synced.next().expect("an outcome for each file"),
+            false => Ok(()),
+        })
+        .collect();
     let failures: HashMap<*const Core, AppendError> = staged
         .into_iter()
         .zip(outcomes)
@@ -142,7 +151,8 @@ struct Staged<'a> {
     core: &'a Core,
     tail: MutexGuard<'a, Tail>,
     file: Arc<dyn DiskFile>,
-    headers: Vec<Header>,
+    /// Each with what it says, if it is a marker.
+    headers: Vec<(Header, Option<Marker>)>,
     /// What the producers were before this group.
     undo: Vec<Undo>,
     now_ms: i64,
@@ -181,27 +191,33 @@ fn stage<'a>(share: &'a Share, buffer: &mut Vec<u8>) -> (Option<Staged<'a>>, Vec
     buffer.clear();
     for append in &share.appends {
         let answer = PartitionLog::header_of(&append.batch).and_then(|mut header| {
-            let (base_offset, duplicate) = match tail.producers.check(&header)? {
-                Verdict::Duplicate { base_offset } => (base_offset, true),
-                Verdict::Store => (next_offset, false),
-            };
-            if !duplicate {
-                header.base_offset = base_offset;
-                let from = buffer.len();
-                buffer.extend_from_slice(&append.batch);
-                batch::place(&mut buffer[from..], base_offset, epoch);
-                if let Some(arrival_ms) = stamp {
-                    header.stamp(&mut buffer[from..], arrival_ms);
-                }
-                undo.extend(tail.producers.apply(&header, now_ms));
-                next_offset = header.next_offset();
-                headers.push(header);
-            }
-            Ok(Appended {
+            let answer = |base_offset, duplicate| Appended {
                 base_offset,
                 stamped_ms: stamp,
                 duplicate,
-            })
+            };
+            match tail.producers.check(&header)? {
+                Verdict::Store => {}
+                Verdict::Duplicate { base_offset } => return Ok(answer(base_offset, true)),
+                Verdict::NothingOpen => return Ok(answer(-1, true)),
+            }
+            header.base_offset = next_offset;
+            let from = buffer.len();
+            buffer.extend_from_slice(&append.batch);
+            let placed = &mut buffer[from..];
+            if header.is_control() {
+                let first_offset = tail.producers.open_from(header.producer_id);
+                marker::complete(placed, first_offset.expect("that verdict needs one"));
+            }
+            batch::place(placed, next_offset, epoch);
+            if let Some(arrival_ms) = stamp.filter(|_| !header.is_control()) {
+                header.stamp(placed, arrival_ms);
+            }
+            let marker = marker::read(&header, placed);
+            undo.extend(tail.producers.apply(&header, marker.as_ref(), now_ms));
+            next_offset = header.next_offset();
+            headers.push((header, marker));
+            Ok(answer(header.base_offset, false))
         });
         answers.push(answer);
     }
@@ -239,14 +255,16 @@ fn make_room(
 ) -> Result<(), DiskError> {
     let env = &share.log.env;
     let settings = core.settings();
-    let (summary, mut file) = {
+    let (summary, aborted, mut file) = {
         let view = core.view();
-        (view.open.index.summary, view.open.file.clone())
+        let index = &view.open.index;
+        (index.summary, index.aborted_count(), view.open.file.clone())
     };
     let mut end = summary.end_position + bytes;
     let old = now_ms.saturating_sub(summary.first_append_ms)
         >= i64::try_from(settings.segment_age_max.as_millis()).unwrap_or(i64::MAX);
-    if !summary.is_empty() && (end > settings.segment_bytes || old) {
+    let full = end > settings.segment_bytes || aborted >= SEGMENT_ABORTED_MAX;
+    if !summary.is_empty() && (full || old) {
         check_free(share, segment::allocation_step(0))?;
         core.roll(env, tail)?;
         end = DATA_FROM + bytes;
@@ -288,6 +306,10 @@ fn refusal(core: &Core, error: &DiskError) -> AppendError {
 }
 
 impl Staged<'_> {
+    fn has_marker(&self) -> bool {
+        self.headers.iter().any(|(_, marker)| marker.is_some())
+    }
+
     /// Makes the written batches part of the log, or takes the partition out of service if they are not safe.
     fn publish(mut self, outcome: Result<(), DiskError>) -> Result<(), AppendError> {
         if let Err(error) = outcome {
@@ -300,11 +322,14 @@ impl Staged<'_> {
         let env = &self.log.env;
         {
             let mut view = self.core.view_mut();
-            for header in &self.headers {
+            for (header, marker) in &self.headers {
+                let interval_bytes = env.config.index_interval_bytes;
                 view.open
                     .index
-                    .note(header, env.config.index_interval_bytes, self.now_ms);
+                    .note(header, marker.as_ref(), interval_bytes, self.now_ms);
             }
+            // With the end, in one step: between the two a reader would take an open transaction for committed.
+            view.first_open = self.tail.producers.first_open();
         }
         self.core.publish_watermark();
         if !env.config.flush.comes_first() {

@@ -105,7 +105,7 @@ fn dump_segment(
     let mut next_offset = base;
     loop {
         let position = scan.position();
-        let Some(header) = scan.next(next_offset)? else {
+        let Some((header, _marker)) = scan.next(next_offset)? else {
             break;
         };
         next_offset = header.next_offset();

@@ -22,6 +22,10 @@ pub enum AppendError {
         found: i16,
     },
 
+    /// A producer with an open transaction in this partition writes besides it.
+    #[error("producer {producer_id}: a batch outside of its open transaction")]
+    OutsideTransaction { producer_id: i64 },
+
     /// Retriable: nothing was stored, and the same append works once there is room.
     #[error("no room for records on the queue's disk: free some space, or lower the retention")]
     StorageFull,

@@ -4,11 +4,17 @@
 //! The file `<base>.index` beside a segment holds it together with the producers as of the segment's end:
 //!
 //! ```text
-//! 0      8     16          24            32             40                    48            56           64     68         72   76
-//! magic  base  end offset  end position  max timestamp  max timestamp offset  first append  last append  count  producers  crc  body crc
+//! 0      8     16          24            32             40                    48            56           64     68
+//! magic  base  end offset  end position  max timestamp  max timestamp offset  first append  last append  count  producers
+//! 72       76             84        88
+//! aborted  first aborted  body crc  crc
 //! entries: offset i64, max timestamp before i64, position u32   (× count)
-//! producers: see `producers`
+//! producers: see `producers`, so many bytes
+//! aborted transactions: producer id i64, first offset i64, offset of the marker i64   (× aborted)
 //! ```
+//!
+//! Files of version 1, from before there were transactions, lack the two fields at 72, what they are about, and what
+//! `producers` has of open transactions. They are read.
 //!
 //! Little endian. The file is synced, and for a closed segment says what the segment must be. Beside it the open
 //! segment has `<base>.note` of the same format, written now and then *after* a sync of the data it describes and
@@ -21,15 +27,20 @@ use bytes::{Buf, BufMut};
 use logboom_disk::{Disk, Error as DiskError, TEMP_SUFFIX, atomic_replace, read_all};
 
 use super::batch::Header;
+use super::marker::{Aborted, Marker};
 use super::partition::remove_if_there;
 use super::producers::Producers;
 use super::segment::DATA_FROM;
 
 pub(super) const NOTE_EXTENSION: &str = ".note";
-const MAGIC: &[u8; 8] = b"LBINDX01";
-const HEADER_BYTES: usize = 80;
+const MAGIC: &[u8; 8] = b"LBINDX02";
+const HEADER_BYTES: usize = 92;
+const MAGIC_1: &[u8; 8] = b"LBINDX01";
+const HEADER_1_BYTES: usize = 80;
 const ENTRY_BYTES: usize = 20;
-/// A 1 GiB segment with an entry every 4 KiB has 5 MiB of them, 10,000 producers take 2 MB.
+const ABORTED_BYTES: usize = 24;
+/// A 1 GiB segment with an entry every 4 KiB has 5 MiB of them, 10,000 producers take 2 MB, and aborted transactions as
+/// much again.
 const FILE_BYTES_MAX: usize = 16 << 20;
 
 /// The part that is kept in memory for every segment.
@@ -48,7 +59,13 @@ pub(super) struct Summary {
     pub(super) first_append_ms: i64,
     /// When the last batch arrived: retention counts from here, not from what producers claim.
     pub(super) last_append_ms: i64,
+    /// The smallest first offset of the transactions whose abort is in this segment; [`NO_ABORTED`] if there is none.
+    /// Tells whose list has to be looked at without opening it.
+    pub(super) first_aborted: i64,
 }
+
+/// See [`Summary::first_aborted`].
+pub(super) const NO_ABORTED: i64 = i64::MAX;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
@@ -63,6 +80,8 @@ struct Entry {
 pub(super) struct Index {
     pub(super) summary: Summary,
     entries: Vec<Entry>,
+    /// Transactions whose abort is in this segment, in the order of their markers.
+    aborted: Vec<Aborted>,
 }
 
 impl Summary {
@@ -75,6 +94,7 @@ impl Summary {
             max_timestamp_offset: base,
             first_append_ms: 0,
             last_append_ms: 0,
+            first_aborted: NO_ABORTED,
         }
     }
 
@@ -93,11 +113,19 @@ impl Index {
         Index {
             summary: Summary::empty(base),
             entries: Vec::new(),
+            aborted: Vec::new(),
         }
     }
 
-    /// Takes in the next batch, which stands at the end so far and arrived at `now_ms`.
-    pub(super) fn note(&mut self, header: &Header, interval_bytes: u64, now_ms: i64) {
+    /// Takes in the next batch, which stands at the end so far and arrived at `now_ms`, with what it says if it is a
+    /// marker.
+    pub(super) fn note(
+        &mut self,
+        header: &Header,
+        marker: Option<&Marker>,
+        interval_bytes: u64,
+        now_ms: i64,
+    ) {
         let summary = &mut self.summary;
         assert_eq!(
             header.base_offset, summary.end_offset,
@@ -126,6 +154,25 @@ impl Index {
         }
         summary.end_offset = header.next_offset();
         summary.end_position += header.total_bytes as u64;
+        if let Some(aborted) = marker.and_then(|marker| marker.aborted(header)) {
+            summary.first_aborted = summary.first_aborted.min(aborted.first_offset);
+            self.aborted.push(aborted);
+        }
+    }
+
+    pub(super) fn aborted_count(&self) -> usize {
+        self.aborted.len()
+    }
+
+    /// Aborted transactions that may have records in `[from, to)`, those whose marker is in another segment excepted.
+    pub(super) fn aborted_within(&self, from: i64, to: i64) -> impl Iterator<Item = Aborted> {
+        let ended_before = self
+            .aborted
+            .partition_point(|aborted| aborted.last_offset < from);
+        self.aborted[ended_before..]
+            .iter()
+            .filter(move |aborted| aborted.first_offset < to)
+            .copied()
     }
 
     /// Where a batch starts at or before the one that holds `offset`, as near as is known.
@@ -335,6 +382,12 @@ fn encode(index: &Index, producers: &Producers) -> Vec<u8> {
     }
     let entries_bytes = body.len();
     producers.encode(&mut body);
+    let producers_bytes = body.len() - entries_bytes;
+    for aborted in &index.aborted {
+        body.put_i64_le(aborted.producer_id);
+        body.put_i64_le(aborted.first_offset);
+        body.put_i64_le(aborted.last_offset);
+    }
     let summary = &index.summary;
     let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
     bytes.put_slice(MAGIC);
@@ -346,7 +399,9 @@ fn encode(index: &Index, producers: &Producers) -> Vec<u8> {
     bytes.put_i64_le(summary.first_append_ms);
     bytes.put_i64_le(summary.last_append_ms);
     bytes.put_u32_le(index.entries.len() as u32);
-    bytes.put_u32_le((body.len() - entries_bytes) as u32);
+    bytes.put_u32_le(producers_bytes as u32);
+    bytes.put_u32_le(index.aborted.len() as u32);
+    bytes.put_i64_le(summary.first_aborted);
     bytes.put_u32_le(crc32c::crc32c(&body));
     bytes.put_u32_le(crc32c::crc32c(&bytes));
     debug_assert_eq!(bytes.len(), HEADER_BYTES);
@@ -358,17 +413,30 @@ struct FileHeader {
     summary: Summary,
     entries: usize,
     producers_bytes: usize,
+    aborted: usize,
     body_crc: u32,
+    /// Of the header itself.
+    bytes: usize,
+    with_transactions: bool,
 }
 
 fn decode_header(bytes: &[u8], base: i64) -> Option<FileHeader> {
-    let header = bytes.get(..HEADER_BYTES)?;
-    let (checked, mut crc) = header.split_at(HEADER_BYTES - 4);
-    if !header.starts_with(MAGIC) || crc32c::crc32c(checked) != crc.get_u32_le() {
+    let with_transactions = match bytes.first_chunk()? {
+        MAGIC => true,
+        MAGIC_1 => false,
+        _ => return None,
+    };
+    let header_bytes = if with_transactions {
+        HEADER_BYTES
+    } else {
+        HEADER_1_BYTES
+    };
+    let (checked, mut crc) = bytes.get(..header_bytes)?.split_at(header_bytes - 4);
+    if crc32c::crc32c(checked) != crc.get_u32_le() {
         return None;
     }
     let mut fields = &checked[MAGIC.len()..];
-    let summary = Summary {
+    let mut summary = Summary {
         base: fields.get_i64_le(),
         end_offset: fields.get_i64_le(),
         end_position: fields.get_u64_le(),
@@ -376,47 +444,65 @@ fn decode_header(bytes: &[u8], base: i64) -> Option<FileHeader> {
         max_timestamp_offset: fields.get_i64_le(),
         first_append_ms: fields.get_i64_le(),
         last_append_ms: fields.get_i64_le(),
+        first_aborted: NO_ABORTED,
     };
     let entries = fields.get_u32_le() as usize;
     let producers_bytes = fields.get_u32_le() as usize;
+    let mut aborted = 0;
+    if with_transactions {
+        aborted = fields.get_u32_le() as usize;
+        summary.first_aborted = fields.get_i64_le();
+    }
     let body_crc = fields.get_u32_le();
     (summary.base == base && summary.end_offset >= base && summary.end_position >= DATA_FROM)
         .then_some(FileHeader {
             summary,
             entries,
             producers_bytes,
+            aborted,
             body_crc,
+            bytes: header_bytes,
+            with_transactions,
         })
 }
 
 fn decode(bytes: &[u8], base: i64) -> Option<(Index, Producers)> {
     let header = decode_header(bytes, base)?;
-    let body = &bytes[HEADER_BYTES..];
+    let body = &bytes[header.bytes..];
+    let (entries_bytes, aborted_bytes) =
+        (header.entries * ENTRY_BYTES, header.aborted * ABORTED_BYTES);
     if crc32c::crc32c(body) != header.body_crc
-        || body.len() != header.entries * ENTRY_BYTES + header.producers_bytes
+        || body.len() != entries_bytes + header.producers_bytes + aborted_bytes
     {
         return None;
     }
-    let (mut fields, producers) = body.split_at(header.entries * ENTRY_BYTES);
-    let entries = (0..header.entries)
-        .map(|_| Entry {
-            base_offset: fields.get_i64_le(),
-            max_timestamp_before: fields.get_i64_le(),
-            position: fields.get_u32_le(),
-        })
-        .collect();
-    Some((
-        Index {
-            summary: header.summary,
-            entries,
-        },
-        Producers::decode(producers)?,
-    ))
+    let (mut entries, rest) = body.split_at(entries_bytes);
+    let (producers, mut aborted) = rest.split_at(header.producers_bytes);
+    let index = Index {
+        summary: header.summary,
+        entries: (0..header.entries)
+            .map(|_| Entry {
+                base_offset: entries.get_i64_le(),
+                max_timestamp_before: entries.get_i64_le(),
+                position: entries.get_u32_le(),
+            })
+            .collect(),
+        aborted: (0..header.aborted)
+            .map(|_| Aborted {
+                producer_id: aborted.get_i64_le(),
+                first_offset: aborted.get_i64_le(),
+                last_offset: aborted.get_i64_le(),
+            })
+            .collect(),
+    };
+    let producers = Producers::decode(producers, header.with_transactions)?;
+    Some((index, producers))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::marker::{self, Outcome};
     use crate::log::testing::BatchBuilder;
     use logboom_disk::SimDisk;
 
@@ -428,7 +514,26 @@ mod tests {
                 .build();
             let mut header = Header::parse(&bytes).unwrap();
             header.base_offset = 100 + 2 * batch as i64;
-            index.note(&header, 1, 1_000 + batch as i64);
+            index.note(&header, None, 1, 1_000 + batch as i64);
+        }
+        index
+    }
+
+    /// Two aborted transactions, `[90, 108]` and `[104, 109]`, and a committed one.
+    fn with_markers() -> Index {
+        let mut index = filled();
+        for (offset, outcome, first_offset) in [
+            (108, Outcome::Abort, 90),
+            (109, Outcome::Abort, 104),
+            (110, Outcome::Commit, 106),
+        ] {
+            let mut header = Header::parse(&marker::build(offset, 0, outcome, 5)).unwrap();
+            header.base_offset = offset;
+            let marker = Marker {
+                outcome,
+                first_offset,
+            };
+            index.note(&header, Some(&marker), 1, 2_000);
         }
         index
     }
@@ -468,7 +573,7 @@ mod tests {
     #[test]
     fn a_file_with_any_bit_flipped_or_byte_missing_is_not_believed() {
         let disk = SimDisk::new(0);
-        let (dir, index) = (Path::new("/"), filled());
+        let (dir, index) = (Path::new("/"), with_markers());
         store_durably(&disk, dir, &index, &Producers::default()).unwrap();
         let (found, _) = load(&disk, dir, 100).unwrap().unwrap();
         assert_eq!(found, index);
@@ -481,5 +586,31 @@ mod tests {
             assert!(decode(&bytes[..at], 100).is_none(), "{at} bytes");
         }
         assert!(decode(&bytes, 101).is_none());
+    }
+
+    #[test]
+    fn aborted_transactions_are_found_by_where_their_records_may_be() {
+        let index = with_markers();
+        assert_eq!(index.summary.first_aborted, 90);
+        let firsts = |from, to| -> Vec<i64> {
+            let within = index.aborted_within(from, to);
+            within.map(|aborted| aborted.first_offset).collect()
+        };
+        assert_eq!(firsts(0, 90), [0; 0]);
+        assert_eq!(firsts(0, 91), [90]);
+        assert_eq!(firsts(100, 105), [90, 104]);
+        assert_eq!(firsts(109, 200), [104]);
+        assert_eq!(firsts(110, 200), [0; 0], "committed");
+    }
+
+    #[test]
+    fn a_file_of_version_1_is_read() {
+        let index = filled();
+        let mut bytes = encode(&index, &Producers::default());
+        bytes[..8].copy_from_slice(MAGIC_1);
+        bytes.drain(72..84);
+        let crc = crc32c::crc32c(&bytes[..HEADER_1_BYTES - 4]);
+        bytes[HEADER_1_BYTES - 4..HEADER_1_BYTES].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(decode(&bytes, 100), Some((index, Producers::default())));
     }
 }

@@ -52,3 +52,7 @@ pub(super) const EPOCHS_MAX: usize = 1024;
 
 /// How much is read at once when batches are walked.
 pub(super) const SCAN_BYTES: usize = 256 << 10;
+
+/// Aborted transactions in one segment's index, 24 bytes each; past it the segment is closed. One group can bring 48,000
+/// more (a marker has 86 bytes), so an index file stays below its maximum.
+pub(super) const SEGMENT_ABORTED_MAX: usize = 32 << 10;

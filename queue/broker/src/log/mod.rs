@@ -13,7 +13,8 @@
 //! 3. Offsets only ever grow, through retention, crashes and restarts.
 //! 4. A batch counts only if length, magic, CRC and expected base offset all hold. Zeros never pass for a batch.
 //! 5. Bytes that had been synced and are bad now are damage: reported, never cut off, never skipped.
-//! 6. After a failed sync a partition takes no more writes until a restart has read the disk again.
+//! 6. What is read as committed is before the first record of any open transaction, and comes with the aborted ones in it.
+//! 7. After a failed sync a partition takes no more writes until a restart has read the disk again.
 //!
 //! Formats, the failure table and the measurements behind the shape are in `README.md` beside this file. Not known
 //! here: requests, topics' settings, groups, and what the records mean.
@@ -27,6 +28,7 @@ mod flusher;
 mod index;
 mod limits;
 mod logs;
+mod marker;
 mod metrics;
 mod open;
 mod partition;
@@ -54,6 +56,8 @@ pub use dump::{Dumped, DumpedBatch, DumpedRecord, SegmentEnd, dump};
 pub use error::{AppendError, LogError, ReadError};
 pub use limits::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 pub use logs::Logs;
+pub use marker::{Aborted, Outcome};
 pub use partition::{Appended, Fetched, PartitionLog};
+pub use producers::ActiveProducer;
 pub use retention::Removed;
 pub use verify::{Damage, Examined, examine, partitions};

@@ -1,8 +1,9 @@
 //! Random histories against a model, over a disk that crashes, fills up and fails syncs.
 //!
 //! Each seed runs a few hundred actions on three partitions: groups of appends by plain and idempotent producers (who,
-//! like real ones, repeat a batch until it is acknowledged), reads, trims, retention, full disks, failing syncs, clean
-//! restarts, kills and power cuts at any step, also in the middle of a recovery. After each restart:
+//! like real ones, repeat a batch until it is acknowledged), half of them in transactions that commit and abort, reads,
+//! trims, retention, full disks, failing syncs, clean restarts, kills and power cuts at any step, also in the middle of a
+//! recovery. Readers of what is committed see what a walk over all transactions says. After each restart:
 //!
 //! * every acknowledged batch from the log start on is there, in order, byte for byte, at its offset;
 //! * what is there besides was attempted and never answered; from then on it counts like the rest, since readers see it;
@@ -25,6 +26,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::batch::{Header, place};
+use super::marker::{self, Outcome};
 use super::testing::{BatchBuilder, Machine, append};
 use super::{AppendError, Flush, Logs, PartitionLog};
 
@@ -92,6 +94,9 @@ fn histories(flush: Flush, default_seeds: u64) -> Totals {
             found_unanswered,
             trims,
             rolls,
+            commits,
+            aborts,
+            skipped,
             ..
         } = totals;
         for count in [
@@ -103,6 +108,9 @@ fn histories(flush: Flush, default_seeds: u64) -> Totals {
             found_unanswered,
             trims,
             rolls,
+            commits,
+            aborts,
+            skipped,
         ] {
             assert!(count > 100, "{totals:?}");
         }
@@ -124,6 +132,10 @@ struct Totals {
     read_batches: u64,
     /// Acknowledged batches that a power cut took.
     lost: u64,
+    commits: u64,
+    aborts: u64,
+    /// Batches of aborted transactions that a reader of what is committed stepped over.
+    skipped: u64,
 }
 
 impl Totals {
@@ -139,6 +151,9 @@ impl Totals {
         self.rolls += other.rolls;
         self.read_batches += other.read_batches;
         self.lost += other.lost;
+        self.commits += other.commits;
+        self.aborts += other.aborts;
+        self.skipped += other.skipped;
     }
 }
 
@@ -156,6 +171,15 @@ struct Model {
     /// Sent and neither acknowledged nor refused for good: may turn up after a restart.
     unanswered: Vec<Bytes>,
     epoch: i32,
+    /// All that there ever were, also when their records are trimmed.
+    transactions: Vec<Transaction>,
+}
+
+struct Transaction {
+    producer_id: i64,
+    first_offset: i64,
+    /// Offset of the marker, and what it says.
+    end: Option<(i64, Outcome)>,
 }
 
 /// Sends one batch at a time to its partition, again and again until it is acknowledged.
@@ -165,6 +189,11 @@ struct Producer {
     sequence: i32,
     current: Option<Bytes>,
     last_acked: Option<(Bytes, i64)>,
+    transactional: bool,
+    /// Since the last marker something was acknowledged.
+    is_open: bool,
+    /// The marker that is sent until it is acknowledged.
+    ending: Option<Bytes>,
 }
 
 struct History {
@@ -192,6 +221,9 @@ impl History {
                 },
                 current: None,
                 last_acked: None,
+                transactional: number % 2 == 0,
+                is_open: false,
+                ending: None,
             })
             .collect();
         let mut machine = Machine::new(seed);
@@ -276,7 +308,7 @@ impl History {
             let producer = self.chance.random_range(0..PRODUCERS * 2);
             if producer >= PRODUCERS {
                 let partition = self.chance.random_range(0..PARTITIONS as usize);
-                group.push((self.log(partition), self.batch((-1, -1, -1)), None));
+                group.push((self.log(partition), self.batch((-1, -1, -1), 0), None));
             } else if group.iter().all(|(_, _, other)| *other != Some(producer)) {
                 let (batch, partition) = self.next_of(producer);
                 group.push((self.log(partition), batch, Some(producer)));
@@ -314,18 +346,36 @@ impl History {
         {
             return (batch, partition);
         }
+        if let Some(marker) = self.marker_of(number) {
+            return (marker, partition);
+        }
         if self.producers[number].current.is_none() {
-            let batch = self.batch((
-                self.producers[number].id,
-                0,
-                self.producers[number].sequence,
-            ));
+            let producer = &self.producers[number];
+            let attributes = if producer.transactional { 0x10 } else { 0 };
+            let sequence = (producer.id, 0, producer.sequence);
+            let batch = self.batch(sequence, attributes);
             self.producers[number].current = Some(batch);
         }
         (self.producers[number].current.clone().unwrap(), partition)
     }
 
-    fn batch(&mut self, (id, epoch, sequence): (i64, i16, i32)) -> Bytes {
+    /// The marker that a producer waits for, or sometimes a new one if its transaction is open.
+    fn marker_of(&mut self, number: usize) -> Option<Bytes> {
+        let may_end = self.producers[number].is_open && self.producers[number].current.is_none();
+        if self.producers[number].ending.is_none() && may_end && self.chance.random_bool(0.4) {
+            let outcome = if self.chance.random_bool(0.5) {
+                Outcome::Commit
+            } else {
+                Outcome::Abort
+            };
+            let now = self.machine.now.load(Ordering::Relaxed);
+            let marker = marker::build(self.producers[number].id, 0, outcome, now);
+            self.producers[number].ending = Some(marker);
+        }
+        self.producers[number].ending.clone()
+    }
+
+    fn batch(&mut self, (id, epoch, sequence): (i64, i16, i32), attributes: i16) -> Bytes {
         let records = self.chance.random_range(1..4);
         let values: Vec<Vec<u8>> = (0..records)
             .map(|_| {
@@ -342,6 +392,7 @@ impl History {
         let timestamp = self.machine.now.load(Ordering::Relaxed) - self.chance.random_range(0..50);
         BatchBuilder::new(&values)
             .timestamp(timestamp)
+            .attributes(attributes)
             .producer(id, epoch, sequence)
             .build()
     }
@@ -360,6 +411,26 @@ impl History {
                 let placed = without_epoch(batch, appended.base_offset);
                 let unplaced = without_epoch(batch, 0);
                 model.unanswered.retain(|sent| *sent != unplaced);
+                if header.is_control() {
+                    if !appended.duplicate {
+                        assert_eq!(appended.base_offset, model.end, "offsets have no holes");
+                        model.end += 1;
+                        // In every mode.
+                        model.synced = model.end;
+                        model.insert(appended.base_offset, placed);
+                    }
+                    // A repeated one found nothing open: the first had been stored.
+                    let ended = model.transactions.iter().rev();
+                    let mut ended = ended.filter(|ended| ended.producer_id == header.producer_id);
+                    let (_, outcome) = ended.next().unwrap().end.unwrap();
+                    match outcome {
+                        Outcome::Commit => self.totals.commits += 1,
+                        Outcome::Abort => self.totals.aborts += 1,
+                    }
+                    let producer = &mut self.producers[producer.unwrap()];
+                    (producer.is_open, producer.ending) = (false, None);
+                    return;
+                }
                 if appended.duplicate {
                     self.totals.duplicates += 1;
                     let stored = model.batches.get(&appended.base_offset);
@@ -377,7 +448,7 @@ impl History {
                     self.totals.acked += 1;
                     assert_eq!(appended.base_offset, model.end, "offsets have no holes");
                     model.end += i64::from(header.count);
-                    model.batches.insert(appended.base_offset, placed);
+                    model.insert(appended.base_offset, placed);
                 }
                 if let Some(producer) = producer.map(|number| &mut self.producers[number]) {
                     if producer.current.as_ref() == Some(batch) {
@@ -385,6 +456,7 @@ impl History {
                         producer.sequence =
                             super::batch::sequence_after(header.base_sequence, header.count);
                         producer.last_acked = Some((batch.clone(), appended.base_offset));
+                        producer.is_open = producer.transactional;
                     } else {
                         let (_, offset) = producer.last_acked.as_ref().unwrap();
                         assert!(
@@ -431,7 +503,38 @@ impl History {
             }
             self.totals.read_batches += found.len() as u64;
             self.look_up_times(&log, partition);
+            self.read_committed(&log, partition, from);
         }
+    }
+
+    fn read_committed(&mut self, log: &PartitionLog, partition: usize, from: i64) {
+        let model = &self.models[partition];
+        let stable = model.stable_end(log.log_start());
+        assert_eq!(
+            log.last_stable_offset(),
+            stable,
+            "partition {partition}: last stable offset"
+        );
+        // From the last stable offset on there is nothing to see, and no way to get there.
+        let from = from.min(stable);
+        let aborted_max = self.chance.random_range(1..4);
+        let found = self.machine.read_committed(log, from, aborted_max).unwrap();
+        let found: Vec<i64> = found.iter().map(|(header, _)| header.base_offset).collect();
+        let visible = model.batches.iter().filter(|(offset, batch)| {
+            let header = Header::parse(batch).unwrap();
+            let last_offset = *offset + i64::from(header.last_offset_delta);
+            // The log start may be inside of a batch of the open transaction.
+            let is_before = from < stable && **offset < stable;
+            last_offset >= from && is_before && !header.is_control()
+        });
+        let (committed, aborted): (Vec<i64>, Vec<i64>) = visible
+            .map(|(offset, _)| *offset)
+            .partition(|offset| !model.is_aborted(*offset));
+        assert_eq!(
+            found, committed,
+            "partition {partition} from {from}, stable {stable}"
+        );
+        self.totals.skipped += aborted.len() as u64;
     }
 
     /// By time, the answer must be that of a scan.
@@ -463,6 +566,7 @@ impl History {
         let keep_from = self.chance.random_range(0..=self.models[partition].end);
         let log = self.log(partition);
         let before = log.log_start();
+        let keep_from = keep_from.min(self.models[partition].stable_end(before));
         let now = self.machine.now.load(Ordering::Relaxed) + self.chance.random_range(0..2000);
         match log.apply_retention(now, keep_from) {
             Ok(removed) => {
@@ -555,6 +659,7 @@ impl History {
         );
         self.totals.lost += model.batches.split_off(&end).len() as u64;
         model.end = end;
+        model.transactions.retain(|lost| lost.first_offset < end);
         model.log_start_max = model.log_start_max.min(end);
         // Their sequences are not in the log any more: like real ones they start anew under another id.
         for producer in self
@@ -568,6 +673,9 @@ impl History {
                 sequence: 0,
                 current: None,
                 last_acked: None,
+                transactional: producer.transactional,
+                is_open: false,
+                ending: None,
             };
         }
     }
@@ -601,7 +709,9 @@ impl History {
             let offset = header.base_offset;
             let bytes = without_epoch(bytes, offset);
             assert!(
-                header.producer_id < 0 || unique.insert((header.producer_id, header.base_sequence)),
+                header.producer_id < 0
+                    || header.is_control()
+                    || unique.insert((header.producer_id, header.base_sequence)),
                 "twice in partition {partition}"
             );
             match expected.next() {
@@ -617,7 +727,7 @@ impl History {
                         .unanswered
                         .remove(place.expect("a batch that nobody sent"));
                     model.end = header.next_offset();
-                    model.batches.insert(offset, bytes);
+                    model.insert(offset, bytes);
                     self.totals.found_unanswered += 1;
                 }
             }
@@ -635,6 +745,45 @@ impl History {
 }
 
 impl Model {
+    fn insert(&mut self, offset: i64, batch: Bytes) {
+        let header = Header::parse(&batch).unwrap();
+        let open = self
+            .transactions
+            .iter_mut()
+            .find(|open| open.producer_id == header.producer_id && open.end.is_none());
+        if header.is_control() {
+            let outcome = marker::read(&header, &batch).unwrap().outcome;
+            open.expect("a marker without a transaction was stored").end = Some((offset, outcome));
+        } else if header.is_transactional() && open.is_none() {
+            self.transactions.push(Transaction {
+                producer_id: header.producer_id,
+                first_offset: offset,
+                end: None,
+            });
+        }
+        self.batches.insert(offset, batch);
+    }
+
+    fn stable_end(&self, log_start: i64) -> i64 {
+        let open = self.transactions.iter().filter(|open| open.end.is_none());
+        open.map(|open| open.first_offset.max(log_start))
+            .min()
+            .unwrap_or(self.end)
+    }
+
+    /// Whether the batch at this offset belongs to a transaction that was aborted.
+    fn is_aborted(&self, offset: i64) -> bool {
+        let header = Header::parse(&self.batches[&offset]).unwrap();
+        header.is_transactional()
+            && self.transactions.iter().any(|transaction| {
+                transaction.producer_id == header.producer_id
+                    && transaction.first_offset <= offset
+                    && transaction
+                        .end
+                        .is_some_and(|(end, outcome)| offset < end && outcome == Outcome::Abort)
+            })
+    }
+
     fn forget_trimmed(&mut self) {
         let log_start = self.log_start;
         self.batches
@@ -642,9 +791,12 @@ impl Model {
     }
 }
 
-/// For comparing: the leader epoch is the log's to choose.
+/// For comparing: the leader epoch is the log's to choose, and where the transaction of a marker began.
 fn without_epoch(batch: &Bytes, base_offset: i64) -> Bytes {
     let mut bytes = batch.to_vec();
+    if Header::parse(batch).unwrap().is_control() {
+        marker::complete(&mut bytes, -1);
+    }
     place(&mut bytes, base_offset, 0);
     bytes.into()
 }

@@ -24,8 +24,9 @@ use super::commit::Pending;
 use super::config::{LogConfig, PartitionSettings};
 use super::error::{AppendError, one_line};
 use super::index::{self, Index, Summary};
+use super::marker::{self, Aborted, Outcome};
 use super::open::OpenSegments;
-use super::producers::Producers;
+use super::producers::{ActiveProducer, Producers};
 use super::segment;
 use super::state::PartitionState;
 use super::writer::Message;
@@ -72,7 +73,10 @@ pub struct Fetched {
     /// Set if there are none because the first batch, of so many bytes, is larger than what was asked for. Who asks
     /// again for that much gets it, so no batch can stop a reader for ever.
     pub too_large: Option<usize>,
+    /// For readers of what is committed: whose batches in `bytes` are to be skipped, by first offset.
+    pub aborted: Vec<Aborted>,
     pub high_watermark: i64,
+    pub last_stable_offset: i64,
     pub log_start: i64,
 }
 
@@ -118,6 +122,8 @@ pub(super) struct View {
     pub(super) closed: Vec<Arc<ClosedSegment>>,
     pub(super) open: OpenSegment,
     pub(super) log_start: i64,
+    /// Where the oldest open transaction began.
+    pub(super) first_open: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -135,6 +141,12 @@ pub(super) struct ClosedSegment {
 impl View {
     pub(super) fn end(&self) -> i64 {
         self.open.index.summary.end_offset
+    }
+
+    /// Up to here it is decided what is committed. Records that are deleted leave their transaction open.
+    pub(super) fn stable_end(&self) -> i64 {
+        self.first_open
+            .map_or(self.end(), |first| first.max(self.log_start))
     }
 }
 
@@ -330,6 +342,28 @@ impl PartitionLog {
     ///
     /// Dropping the future does not take the append back.
     pub async fn append(self: &Arc<Self>, batch: Bytes) -> Result<Appended, AppendError> {
+        if Header::parse(&batch).is_some_and(|header| header.is_control()) {
+            return Err(super::batch::BatchError::Control.into());
+        }
+        self.commit(batch).await
+    }
+
+    /// Ends the open transaction of this producer with a marker: the marker's offset, or `None` if nothing is open, as
+    /// after a marker that is on disk already. An epoch newer than the producer's fences it.
+    ///
+    /// Dropping the future does not take the marker back.
+    pub async fn end_transaction(
+        self: &Arc<Self>,
+        producer_id: i64,
+        epoch: i16,
+        outcome: Outcome,
+    ) -> Result<Option<i64>, AppendError> {
+        let marker = marker::build(producer_id, epoch, outcome, (self.env.clock)());
+        let appended = self.commit(marker).await?;
+        Ok((!appended.duplicate).then_some(appended.base_offset))
+    }
+
+    async fn commit(self: &Arc<Self>, batch: Bytes) -> Result<Appended, AppendError> {
         self.core_or(|reason| AppendError::Storage { reason })?
             .check()?;
         let bytes = batch.len();
@@ -369,6 +403,20 @@ impl PartitionLog {
     /// Offset after the last synced record: where the next one will be.
     pub fn high_watermark(&self) -> i64 {
         self.core.as_ref().map_or(0, |core| core.view().end())
+    }
+
+    /// Offset before which every transaction has ended: the high watermark, unless one is open.
+    pub fn last_stable_offset(&self) -> i64 {
+        self.core
+            .as_ref()
+            .map_or(0, |core| core.view().stable_end())
+    }
+
+    /// The producers that are remembered, by id.
+    pub fn active_producers(&self) -> Vec<ActiveProducer> {
+        self.core
+            .as_ref()
+            .map_or_else(|_| Vec::new(), |core| core.tail().producers.active())
     }
 
     pub fn log_start(&self) -> i64 {

@@ -5,25 +5,34 @@
 //!
 //! Rules, which are Kafka's: a producer that is not known may start at any sequence; the next batch of a known one
 //! must follow on; a newer epoch starts at 0; one of the last five batches, come again, gets its old offset.
+//!
+//! Also here: where each producer's open transaction began. It opens with a transactional batch and ends with a marker;
+//! a marker for a producer without one is not stored, so whoever writes markers may write them again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use bytes::{Buf, BufMut};
 
 use super::batch::{Header, sequence_after};
 use super::error::AppendError;
 use super::limits::{PRODUCER_BATCHES, PRODUCER_SILENCE_MS, PRODUCERS_MAX};
+use super::marker::Marker;
 
 /// id, epoch, last append, number of batches
 const PRODUCER_BYTES: usize = 8 + 2 + 8 + 1;
+/// First offset of the open transaction; not there before there were transactions.
+const OPEN_BYTES: usize = 8;
+const NOT_OPEN: i64 = -1;
 const BATCH_BYTES: usize = 4 + 4 + 8 + 8;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Producer {
     epoch: i16,
     last_append_ms: i64,
-    /// Oldest first; one at least.
+    /// Oldest first. None only after a marker has raised the epoch.
     batches: Vec<Stored>,
+    /// Where its open transaction began.
+    open_from: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +46,19 @@ struct Stored {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Producers {
     by_id: HashMap<i64, Producer>,
+    /// Every `open_from`, so that the first is found without a look at everybody. No two are equal: a batch opens one.
+    open: BTreeSet<i64>,
+}
+
+/// A producer as admin tools see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActiveProducer {
+    pub id: i64,
+    pub epoch: i16,
+    /// −1: nothing since its epoch was raised.
+    pub last_sequence: i32,
+    pub last_append_ms: i64,
+    pub open_from: Option<i64>,
 }
 
 /// What to do with a batch.
@@ -47,6 +69,8 @@ pub(super) enum Verdict {
     Duplicate {
         base_offset: i64,
     },
+    /// A marker that has nothing to end.
+    NothingOpen,
 }
 
 /// What [`Producers::apply`] changed, to be taken back if the batch could not be written after all.
@@ -64,7 +88,11 @@ impl Producers {
             .get(&batch.producer_id)
             .filter(|_| batch.producer_id >= 0)
         else {
-            return Ok(Verdict::Store);
+            return Ok(if batch.is_control() {
+                Verdict::NothingOpen
+            } else {
+                Verdict::Store
+            });
         };
         let producer_id = batch.producer_id;
         if batch.producer_epoch < known.epoch {
@@ -72,6 +100,12 @@ impl Producers {
                 producer_id,
                 current: known.epoch,
                 found: batch.producer_epoch,
+            });
+        }
+        if batch.is_control() {
+            return Ok(match known.open_from {
+                Some(_) => Verdict::Store,
+                None => Verdict::NothingOpen,
             });
         }
         let expected = if batch.producer_epoch > known.epoch {
@@ -99,11 +133,19 @@ impl Producers {
                 found: batch.base_sequence,
             });
         }
+        if known.open_from.is_some() && !batch.is_transactional() {
+            return Err(AppendError::OutsideTransaction { producer_id });
+        }
         Ok(Verdict::Store)
     }
 
-    /// Takes in a batch that stands in the log (its `base_offset` is the real one).
-    pub(super) fn apply(&mut self, batch: &Header, now_ms: i64) -> Option<Undo> {
+    /// Takes in a batch that stands in the log (its `base_offset` is the real one), with what it says if it is a marker.
+    pub(super) fn apply(
+        &mut self,
+        batch: &Header,
+        marker: Option<&Marker>,
+        now_ms: i64,
+    ) -> Option<Undo> {
         if batch.producer_id < 0 {
             return None;
         }
@@ -118,10 +160,22 @@ impl Producers {
                 epoch: batch.producer_epoch,
                 last_append_ms: now_ms,
                 batches: Vec::with_capacity(PRODUCER_BATCHES),
+                open_from: None,
             });
+        producer.last_append_ms = now_ms;
         if batch.producer_epoch != producer.epoch {
             producer.epoch = batch.producer_epoch;
             producer.batches.clear();
+        }
+        if marker.is_some() {
+            if let Some(open_from) = producer.open_from.take() {
+                self.open.remove(&open_from);
+            }
+            return Some(undo);
+        }
+        if batch.is_transactional() && producer.open_from.is_none() {
+            producer.open_from = Some(batch.base_offset);
+            self.open.insert(batch.base_offset);
         }
         if producer.batches.len() == PRODUCER_BATCHES {
             producer.batches.remove(0);
@@ -132,38 +186,75 @@ impl Producers {
             base_offset: batch.base_offset,
             last_offset: batch.last_offset(),
         });
-        producer.last_append_ms = now_ms;
         Some(undo)
     }
 
     /// Takes back what was applied, newest first.
     pub(super) fn undo(&mut self, undo: Vec<Undo>) {
         for Undo { id, before } in undo.into_iter().rev() {
-            match before {
+            let open_before = before.as_ref().and_then(|producer| producer.open_from);
+            let undone = match before {
                 Some(producer) => self.by_id.insert(id, producer),
                 None => self.by_id.remove(&id),
             };
+            if let Some(open_from) = undone.and_then(|producer| producer.open_from) {
+                self.open.remove(&open_from);
+            }
+            self.open.extend(open_before);
         }
     }
 
+    /// Where the oldest open transaction began: from there on nothing is committed for sure.
+    pub(super) fn first_open(&self) -> Option<i64> {
+        self.open.first().copied()
+    }
+
+    /// Where this producer's open transaction began.
+    pub(super) fn open_from(&self, id: i64) -> Option<i64> {
+        self.by_id.get(&id)?.open_from
+    }
+
+    pub(super) fn active(&self) -> Vec<ActiveProducer> {
+        let mut active: Vec<ActiveProducer> = self
+            .by_id
+            .iter()
+            .map(|(id, producer)| ActiveProducer {
+                id: *id,
+                epoch: producer.epoch,
+                last_sequence: producer
+                    .batches
+                    .last()
+                    .map_or(-1, |last| last.last_sequence),
+                last_append_ms: producer.last_append_ms,
+                open_from: producer.open_from,
+            })
+            .collect();
+        active.sort_unstable_by_key(|producer| producer.id);
+        active
+    }
+
     /// Forgets producers whose records are all gone and that have been silent for long, and, past the maximum, those
-    /// that were silent longest.
+    /// that were silent longest. Never one whose transaction is open: readers wait for its end.
     pub(super) fn prune(&mut self, log_start: i64, now_ms: i64) {
         self.by_id.retain(|_, producer| {
             let has_records = producer
                 .batches
                 .last()
                 .is_some_and(|last| last.last_offset >= log_start);
-            has_records || now_ms.saturating_sub(producer.last_append_ms) < PRODUCER_SILENCE_MS
+            has_records
+                || producer.open_from.is_some()
+                || now_ms.saturating_sub(producer.last_append_ms) < PRODUCER_SILENCE_MS
         });
         if self.by_id.len() > PRODUCERS_MAX {
             let mut ages: Vec<(i64, i64)> = self
                 .by_id
                 .iter()
+                .filter(|(_, producer)| producer.open_from.is_none())
                 .map(|(id, producer)| (producer.last_append_ms, *id))
                 .collect();
             ages.sort_unstable();
-            for (_, id) in &ages[..ages.len() - PRODUCERS_MAX] {
+            let excess = self.by_id.len() - PRODUCERS_MAX;
+            for (_, id) in &ages[..excess.min(ages.len())] {
                 self.by_id.remove(id);
             }
         }
@@ -180,6 +271,7 @@ impl Producers {
             bytes.put_i16_le(producer.epoch);
             bytes.put_i64_le(producer.last_append_ms);
             bytes.put_u8(producer.batches.len() as u8);
+            bytes.put_i64_le(producer.open_from.unwrap_or(NOT_OPEN));
             for batch in &producer.batches {
                 bytes.put_i32_le(batch.first_sequence);
                 bytes.put_i32_le(batch.last_sequence);
@@ -189,11 +281,14 @@ impl Producers {
         }
     }
 
-    /// `bytes` have passed a checksum; `None` means that another version wrote them.
-    pub(super) fn decode(mut bytes: &[u8]) -> Option<Producers> {
+    /// `bytes` have passed a checksum; `None` means that another version wrote them. `with_open`: written since there
+    /// are transactions.
+    pub(super) fn decode(mut bytes: &[u8], with_open: bool) -> Option<Producers> {
+        let fixed_bytes = PRODUCER_BYTES + if with_open { OPEN_BYTES } else { 0 };
         let mut by_id = HashMap::new();
+        let mut open = BTreeSet::new();
         while !bytes.is_empty() {
-            if bytes.len() < PRODUCER_BYTES {
+            if bytes.len() < fixed_bytes {
                 return None;
             }
             let (id, epoch, last_append_ms, count) = (
@@ -202,8 +297,12 @@ impl Producers {
                 bytes.get_i64_le(),
                 bytes.get_u8(),
             );
+            let open_from = with_open
+                .then(|| bytes.get_i64_le())
+                .filter(|offset| *offset != NOT_OPEN);
+            open.extend(open_from);
             let count = usize::from(count);
-            if count == 0 || count > PRODUCER_BATCHES || bytes.len() < count * BATCH_BYTES {
+            if count > PRODUCER_BATCHES || bytes.len() < count * BATCH_BYTES {
                 return None;
             }
             let batches = (0..count)
@@ -220,10 +319,11 @@ impl Producers {
                     epoch,
                     last_append_ms,
                     batches,
+                    open_from,
                 },
             );
         }
-        Some(Producers { by_id })
+        Some(Producers { by_id, open })
     }
 }
 
@@ -252,7 +352,7 @@ mod tests {
     fn after(batches: &[Header]) -> Producers {
         let mut producers = Producers::default();
         for batch in batches {
-            producers.apply(batch, 0);
+            producers.apply(batch, None, 0);
         }
         producers
     }
@@ -340,7 +440,7 @@ mod tests {
             Err(AppendError::OutOfOrderSequence { expected: 0, .. })
         ));
         assert_eq!(producers.check(&batch(5, 0, 1, 1)).unwrap(), Verdict::Store);
-        producers.apply(&batch(5, 0, 1, 1), 0);
+        producers.apply(&batch(5, 0, 1, 1), None, 0);
         assert_eq!(producers.check(&batch(5, 1, 1, 2)).unwrap(), Verdict::Store);
     }
 
@@ -357,7 +457,7 @@ mod tests {
             },
         ]
         .iter()
-        .filter_map(|batch| producers.apply(batch, 1))
+        .filter_map(|batch| producers.apply(batch, None, 1))
         .collect();
         producers.undo(undo);
         assert_eq!(producers, before);
@@ -374,11 +474,11 @@ mod tests {
         ]);
         let mut bytes = Vec::new();
         producers.encode(&mut bytes);
-        assert_eq!(Producers::decode(&bytes), Some(producers));
+        assert_eq!(Producers::decode(&bytes, true), Some(producers));
         assert!(
             (1..bytes.len())
                 .filter(|len| *len != bytes.len() / 2)
-                .all(|len| Producers::decode(&bytes[..len]).is_none())
+                .all(|len| Producers::decode(&bytes[..len], true).is_none())
         );
     }
 
@@ -402,11 +502,133 @@ mod tests {
                     producer_id: id,
                     ..batch(0, 0, 1, id)
                 },
+                None,
                 id,
             );
         }
         producers.prune(0, 0);
         assert_eq!(producers.by_id.len(), PRODUCERS_MAX);
         assert!(!producers.by_id.contains_key(&9) && producers.by_id.contains_key(&10));
+    }
+
+    const TRANSACTIONAL: i16 = 0x10;
+    const COMMIT: Marker = Marker {
+        outcome: crate::log::Outcome::Commit,
+        first_offset: 0,
+    };
+
+    fn transactional(epoch: i16, sequence: i32, offset: i64) -> Header {
+        Header {
+            attributes: TRANSACTIONAL,
+            ..batch(epoch, sequence, 1, offset)
+        }
+    }
+
+    fn marker(epoch: i16, offset: i64) -> Header {
+        Header {
+            attributes: 0x30,
+            base_sequence: -1,
+            ..batch(epoch, 0, 1, offset)
+        }
+    }
+
+    #[test]
+    fn a_transaction_is_open_from_its_first_batch_to_its_marker() {
+        let mut producers = after(&[transactional(0, 0, 10), transactional(0, 1, 11)]);
+        assert_eq!(
+            (producers.first_open(), producers.open_from(7)),
+            (Some(10), Some(10))
+        );
+        assert_eq!(producers.check(&marker(0, 12)).unwrap(), Verdict::Store);
+        producers.apply(&marker(0, 12), Some(&COMMIT), 0);
+        assert_eq!(
+            (producers.first_open(), producers.open_from(7)),
+            (None, None)
+        );
+        assert_eq!(
+            producers.check(&marker(0, 13)).unwrap(),
+            Verdict::NothingOpen,
+            "a marker written again"
+        );
+        let next = transactional(0, 2, 13);
+        assert_eq!(producers.check(&next).unwrap(), Verdict::Store);
+        assert_eq!(
+            Producers::default().check(&marker(0, 0)).unwrap(),
+            Verdict::NothingOpen
+        );
+    }
+
+    #[test]
+    fn a_marker_of_a_newer_epoch_fences_and_sequences_start_anew() {
+        let mut producers = after(&[transactional(4, 0, 10)]);
+        assert!(matches!(
+            producers.check(&marker(3, 11)),
+            Err(AppendError::InvalidProducerEpoch { current: 4, .. })
+        ));
+        producers.apply(&marker(5, 11), Some(&COMMIT), 0);
+        assert!(matches!(
+            producers.check(&transactional(4, 1, 12)),
+            Err(AppendError::InvalidProducerEpoch { current: 5, .. })
+        ));
+        assert!(matches!(
+            producers.check(&transactional(5, 1, 12)),
+            Err(AppendError::OutOfOrderSequence { expected: 0, .. })
+        ));
+        let mut bytes = Vec::new();
+        producers.encode(&mut bytes);
+        assert_eq!(Producers::decode(&bytes, true), Some(producers));
+    }
+
+    #[test]
+    fn a_plain_batch_in_an_open_transaction_is_refused_and_a_repeated_one_is_not() {
+        let producers = after(&[batch(0, 0, 1, 9), transactional(0, 1, 10)]);
+        assert!(matches!(
+            producers.check(&batch(0, 2, 1, 11)),
+            Err(AppendError::OutsideTransaction { producer_id: 7 })
+        ));
+        assert_eq!(
+            producers.check(&batch(0, 0, 1, 11)).unwrap(),
+            Verdict::Duplicate { base_offset: 9 }
+        );
+    }
+
+    #[test]
+    fn undo_brings_back_what_was_open() {
+        let before = after(&[transactional(0, 0, 10)]);
+        let mut producers = before.clone();
+        let undo: Vec<Undo> = [
+            producers.apply(&marker(0, 11), Some(&COMMIT), 1),
+            producers.apply(&transactional(0, 1, 12), None, 1),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        assert_eq!(producers.first_open(), Some(12));
+        producers.undo(undo);
+        assert_eq!(producers, before);
+    }
+
+    #[test]
+    fn a_producer_with_an_open_transaction_is_never_forgotten() {
+        let mut producers = after(&[transactional(0, 0, 10)]);
+        for id in 100..(PRODUCERS_MAX as i64 + 110) {
+            let other = Header {
+                producer_id: id,
+                ..batch(0, 0, 1, id)
+            };
+            producers.apply(&other, None, id);
+        }
+        producers.prune(i64::MAX, i64::MAX);
+        assert_eq!(producers.first_open(), Some(10));
+        assert_eq!(producers.by_id.len(), 1);
+    }
+
+    #[test]
+    fn what_was_stored_before_there_were_transactions_is_read() {
+        let producers = after(&[batch(2, 5, 3, 1)]);
+        let mut bytes = Vec::new();
+        producers.encode(&mut bytes);
+        bytes.drain(PRODUCER_BYTES..PRODUCER_BYTES + OPEN_BYTES);
+        assert_eq!(Producers::decode(&bytes, false), Some(producers));
     }
 }

@@ -12,6 +12,7 @@ use logboom_disk::DiskFile;
 
 use super::batch::{Header, whole_batches_end};
 use super::error::{LogError, ReadError, one_line};
+use super::marker::Aborted;
 use super::partition::{ClosedSegment, Env, Fetched, PartitionLog, View};
 use super::segment;
 use crate::limits::BATCH_BYTES_MAX;
@@ -71,11 +72,32 @@ impl PartitionLog {
     ///
     /// At the high watermark the answer is empty; beyond, and below the log start, [`ReadError::OutOfRange`].
     pub async fn read(&self, offset: i64, max_bytes: usize) -> Result<Fetched, ReadError> {
+        self.read_as(offset, max_bytes, None).await
+    }
+
+    /// As [`PartitionLog::read`] for readers of what is committed: only what is before the last stable offset, and with
+    /// the aborted transactions in it. If they are more than `aborted_max`, so much less is returned, but always the
+    /// first batch.
+    pub async fn read_committed(
+        &self,
+        offset: i64,
+        max_bytes: usize,
+        aborted_max: usize,
+    ) -> Result<Fetched, ReadError> {
+        self.read_as(offset, max_bytes, Some(aborted_max)).await
+    }
+
+    async fn read_as(
+        &self,
+        offset: i64,
+        max_bytes: usize,
+        aborted_max: Option<usize>,
+    ) -> Result<Fetched, ReadError> {
         let core = self.core_or(|reason| ReadError::Storage { reason })?;
         if core.is_closed() {
             return Err(ReadError::Closed);
         }
-        let (place, high_watermark, log_start) = {
+        let (planned, mut fetched) = {
             let view = core.view();
             let (log_start, end) = (view.log_start, view.end());
             if offset < log_start || offset > end {
@@ -85,19 +107,32 @@ impl PartitionLog {
                     end,
                 });
             }
-            if offset == end {
-                return Ok(Fetched {
-                    bytes: Bytes::new(),
-                    too_large: None,
-                    high_watermark: end,
-                    log_start,
-                });
+            let fetched = Fetched {
+                bytes: Bytes::new(),
+                too_large: None,
+                aborted: Vec::new(),
+                high_watermark: end,
+                last_stable_offset: view.stable_end(),
+                log_start,
+            };
+            let visible_end = match aborted_max {
+                Some(_) => view.stable_end(),
+                None => end,
+            };
+            if offset >= visible_end {
+                return Ok(fetched);
             }
-            (view.place_of(offset, &core.dir), end, log_start)
+            let planned = Planned {
+                place: view.place_of(offset, &core.dir),
+                offset,
+                visible_end,
+                max_bytes,
+                aborted: aborted_max.map(|max| view.aborted_within(offset, visible_end, max)),
+            };
+            (planned, fetched)
         };
         let env = self.env.clone();
-        let read = move || read_at(&env, place, offset, max_bytes);
-        let found = match tokio::task::spawn_blocking(read).await {
+        let found = match tokio::task::spawn_blocking(move || planned.read(&env)).await {
             Ok(outcome) => outcome.map_err(|error| storage(self, &error))?,
             Err(_) => {
                 return Err(ReadError::Storage {
@@ -105,16 +140,11 @@ impl PartitionLog {
                 });
             }
         };
-        let (bytes, too_large) = match found {
-            Found::Batches(bytes) => (bytes, None),
-            Found::TooLarge(bytes) => (Bytes::new(), Some(bytes)),
-        };
-        Ok(Fetched {
-            bytes,
-            too_large,
-            high_watermark,
-            log_start,
-        })
+        match found {
+            Found::Batches(bytes, aborted) => (fetched.bytes, fetched.aborted) = (bytes, aborted),
+            Found::TooLarge(bytes) => fetched.too_large = Some(bytes),
+        }
+        Ok(fetched)
     }
 }
 
@@ -161,6 +191,54 @@ impl View {
     }
 }
 
+/// Where to look for the transactions that were aborted.
+struct AbortedWithin {
+    /// Those whose lists may have some.
+    closed: Vec<Arc<ClosedSegment>>,
+    /// What the open segment's list has.
+    open: Vec<Aborted>,
+    max: usize,
+}
+
+impl View {
+    fn aborted_within(&self, from: i64, to: i64, max: usize) -> AbortedWithin {
+        let first = self
+            .closed
+            .partition_point(|segment| segment.summary.end_offset <= from);
+        let may_have = |closed: &&Arc<ClosedSegment>| closed.summary.first_aborted < to;
+        AbortedWithin {
+            closed: self.closed[first..]
+                .iter()
+                .filter(may_have)
+                .cloned()
+                .collect(),
+            open: self.open.index.aborted_within(from, to).collect(),
+            max,
+        }
+    }
+}
+
+impl AbortedWithin {
+    /// By first offset.
+    fn find(&self, env: &Env, from: i64, to: i64) -> Result<Vec<Aborted>, LogError> {
+        let open = self.open.iter().copied();
+        let mut found: Vec<Aborted> = open.filter(|aborted| aborted.first_offset < to).collect();
+        for closed in &self.closed {
+            if closed.summary.first_aborted >= to {
+                continue;
+            }
+            let opened = env.open_segments.get(
+                env.disk.as_ref(),
+                closed,
+                env.config.index_interval_bytes,
+            )?;
+            found.extend(opened.index.aborted_within(from, to));
+        }
+        found.sort_unstable_by_key(|aborted| aborted.first_offset);
+        Ok(found)
+    }
+}
+
 impl Place {
     pub(super) fn open(
         self,
@@ -187,45 +265,80 @@ impl Place {
 }
 
 enum Found {
-    Batches(Bytes),
+    Batches(Bytes, Vec<Aborted>),
     /// The first batch, of so many bytes, does not fit.
     TooLarge(usize),
 }
 
-fn read_at(env: &Env, place: Place, offset: i64, max_bytes: usize) -> Result<Found, LogError> {
-    let stretch = place.open(env, |index| index.position_before(offset))?;
-    let (first, position, seen) = stretch.find(offset)?;
-    let left = usize::try_from(stretch.to - position).unwrap_or(usize::MAX);
-    if first.total_bytes > max_bytes {
-        return Ok(Found::TooLarge(first.total_bytes));
-    }
-    let wanted = max_bytes.min(left);
-    // What the search has read already is often all there is.
-    let mut bytes = if seen.len() >= wanted {
-        seen[..wanted].to_vec()
-    } else {
-        stretch.read_vec(position, wanted)?
-    };
-    let mut expected = first.base_offset;
-    let end = whole_batches_end(&bytes, |header, batch| {
-        let good = header.base_offset == expected && header.has_good_crc(batch);
-        if good {
-            expected = header.next_offset();
+/// A read whose every bound was taken from one view.
+struct Planned {
+    place: Place,
+    offset: i64,
+    /// No batch is returned that starts here or later.
+    visible_end: i64,
+    max_bytes: usize,
+    /// For readers of what is committed.
+    aborted: Option<AbortedWithin>,
+}
+
+impl Planned {
+    fn read(self, env: &Env) -> Result<Found, LogError> {
+        let offset = self.offset;
+        let stretch = self
+            .place
+            .open(env, |index| index.position_before(offset))?;
+        let (first, position, seen) = stretch.find(offset)?;
+        let left = usize::try_from(stretch.to - position).unwrap_or(usize::MAX);
+        if first.total_bytes > self.max_bytes {
+            return Ok(Found::TooLarge(first.total_bytes));
         }
-        good
-    });
-    // What is left must be a batch that `max_bytes` cut in two, and nothing else.
-    if let Some(next) = Header::parse(&bytes[end..]) {
-        let is_cut =
-            next.magic == 2 && next.base_offset == expected && next.total_bytes > bytes.len() - end;
-        if !is_cut || next.total_bytes > BATCH_BYTES_MAX {
-            return Err(stretch.damaged(position + end as u64));
+        let wanted = self.max_bytes.min(left);
+        // What the search has read already is often all there is.
+        let mut bytes = if seen.len() >= wanted {
+            seen[..wanted].to_vec()
+        } else {
+            stretch.read_vec(position, wanted)?
+        };
+        let mut expected = first.base_offset;
+        let end = whole_batches_end(&bytes, |header, batch| {
+            let good = header.base_offset == expected
+                && header.base_offset < self.visible_end
+                && header.has_good_crc(batch);
+            if good {
+                expected = header.next_offset();
+            }
+            good
+        });
+        // What is left must be a batch that `max_bytes` cut in two or that is not to be seen, and nothing else.
+        if let Some(next) = Header::parse(&bytes[end..]).filter(|_| expected < self.visible_end) {
+            let is_cut = next.magic == 2
+                && next.base_offset == expected
+                && next.total_bytes > bytes.len() - end;
+            if !is_cut || next.total_bytes > BATCH_BYTES_MAX {
+                return Err(stretch.damaged(position + end as u64));
+            }
         }
+        bytes.truncate(end);
+        let mut aborted = Vec::new();
+        if let Some(within) = &self.aborted {
+            aborted = within.find(env, offset, expected)?;
+            if aborted.len() > within.max {
+                shorten(&mut bytes, &mut aborted, within.max, first.next_offset());
+            }
+        }
+        // Or the batch that was cut off would be kept for as long as the answer is.
+        bytes.shrink_to_fit();
+        Ok(Found::Batches(bytes.into(), aborted))
     }
-    // Or the batch that was cut off would be kept for as long as the answer is.
+}
+
+/// Cuts off batches until no more than `max` aborted transactions began before the end, but not the first one, which ends
+/// at `first_end`.
+fn shorten(bytes: &mut Vec<u8>, aborted: &mut Vec<Aborted>, max: usize, first_end: i64) {
+    let to = aborted[max].first_offset.max(first_end);
+    let end = whole_batches_end(bytes, |header, _| header.base_offset < to);
     bytes.truncate(end);
-    bytes.shrink_to_fit();
-    Ok(Found::Batches(bytes.into()))
+    aborted.retain(|aborted| aborted.first_offset < to);
 }
 
 impl Stretch {

@@ -55,6 +55,7 @@ pub(super) fn create_partition(env: &Env, dir: &Path) -> Result<Core, LogError> 
             index: Index::empty(0),
         },
         log_start: 0,
+        first_open: None,
     };
     Ok(Core::new(
         dir.to_path_buf(),
@@ -96,6 +97,7 @@ pub(super) fn open_partition(env: &Env, dir: &Path, clean: bool) -> Result<Core,
             index: last.index.clone(),
         },
         log_start: state.log_start,
+        first_open: segments.producers.first_open(),
     };
     if state.log_start > view.end() {
         return Err(damaged(
@@ -146,8 +148,8 @@ pub(super) fn rebuild_index(
 ) -> Result<Index, LogError> {
     let mut scan = Scan::new(file.clone(), DATA_FROM);
     let mut index = Index::empty(summary.base);
-    while let Some(header) = scan.next(index.summary.end_offset)? {
-        index.note(&header, interval_bytes, 0);
+    while let Some((header, marker)) = scan.next(index.summary.end_offset)? {
+        index.note(&header, marker.as_ref(), interval_bytes, 0);
     }
     if (index.summary.end_offset, index.summary.end_position)
         != (summary.end_offset, summary.end_position)
@@ -366,12 +368,13 @@ impl<'a> Segments<'a> {
         // When they arrived is not known any more. Now is the latest it can have been: nothing is deleted too early.
         let now_ms = (env.clock)();
         let mut scan = Scan::new(found.file.clone(), known);
-        while let Some(header) = scan.next(found.index.summary.end_offset)? {
+        while let Some((header, marker)) = scan.next(found.index.summary.end_offset)? {
+            let interval_bytes = env.config.index_interval_bytes;
             found
                 .index
-                .note(&header, env.config.index_interval_bytes, now_ms);
+                .note(&header, marker.as_ref(), interval_bytes, now_ms);
             if with_producers {
-                self.producers.apply(&header, now_ms);
+                self.producers.apply(&header, marker.as_ref(), now_ms);
             }
         }
         if is_last {

@@ -33,9 +33,10 @@ impl AddAssign for Removed {
 
 impl PartitionLog {
     /// Deletes whole segments that are older (by arrival) or more than the settings allow, but nothing at or after
-    /// `keep_from`: somebody has still to read that. Blocking.
+    /// `keep_from`, which somebody has still to read, and nothing of an open transaction or behind it. Blocking.
     pub fn apply_retention(&self, now_ms: i64, keep_from: i64) -> Result<Removed, LogError> {
         let core = self.core_or(|reason| LogError::Failed { reason })?;
+        let keep_from = keep_from.min(core.view().stable_end());
         let config = core.settings();
         let mut removed = Removed::default();
         if let Some(retention) = config.retention {
@@ -63,8 +64,9 @@ impl PartitionLog {
         Ok(removed)
     }
 
-    /// Moves the log start to `offset`, at most the high watermark, and deletes the segments wholly before it. Returns
-    /// the log start, which is higher if it was already. Blocking.
+    /// Moves the log start to `offset`, at most the high watermark, and deletes the segments wholly before it, even if
+    /// their transactions are open: who gives this order means it. Returns the log start, which is higher if it was
+    /// already. Blocking.
     pub fn delete_before(&self, offset: i64) -> Result<i64, LogError> {
         let core = self.core_or(|reason| LogError::Failed { reason })?;
         let (log_start, end) = {

@@ -7,6 +7,7 @@ use logboom_disk::{DiskFile, Error as DiskError};
 
 use super::batch::{HEADER_BYTES, Header};
 use super::limits::SCAN_BYTES;
+use super::marker::{self, Marker};
 use crate::limits::BATCH_BYTES_MAX;
 
 /// Reads ahead in large steps and hands out one verified batch after the other.
@@ -33,9 +34,12 @@ impl Scan {
         self.position
     }
 
-    /// The batch at the current position, if length, magic, checksum, fields and base offset all hold. `None`
-    /// ends the walk: at the end of the file, in reserved zeros, or at something bad.
-    pub(super) fn next(&mut self, expected_offset: i64) -> Result<Option<Header>, DiskError> {
+    /// The batch at the current position, if length, magic, checksum, fields and base offset all hold; with what it
+    /// says if it is a marker. `None` ends the walk: at the end of the file, in reserved zeros, or at something bad.
+    pub(super) fn next(
+        &mut self,
+        expected_offset: i64,
+    ) -> Result<Option<(Header, Option<Marker>)>, DiskError> {
         if !self.fill(HEADER_BYTES)? {
             return Ok(None);
         }
@@ -48,9 +52,13 @@ impl Scan {
         if !self.fill(header.total_bytes)? || !header.has_good_crc(&self.window[self.consumed..]) {
             return Ok(None);
         }
+        let marker = marker::read(&header, &self.window[self.consumed..]);
+        if marker.is_some() != header.is_control() {
+            return Ok(None);
+        }
         self.consumed += header.total_bytes;
         self.position += header.total_bytes as u64;
-        Ok(Some(header))
+        Ok(Some((header, marker)))
     }
 
     /// Makes `wanted` bytes from the position on available; `false` if the file ends before.

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::batch::{HEADER_BYTES, Header, whole_batches_end};
 use super::commit::{Pending, commit};
+use super::marker::{self, Outcome};
 use super::partition::{Appended, Fetched, PartitionLog};
 use super::{AppendError, LogConfig, LogError, Logs, ReadError, segment};
 
@@ -201,6 +202,10 @@ impl Machine {
         self.try_open().unwrap()
     }
 
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
     /// The first batch comes even if it is larger.
     pub(crate) fn read(
         &self,
@@ -240,6 +245,47 @@ impl Machine {
         }
     }
 
+    /// The batches that a reader of what is committed takes from `offset` on, found as clients find them: without markers,
+    /// and without what the list of aborted transactions says. `aborted_max` is for each fetch.
+    pub(crate) fn read_committed(
+        &self,
+        log: &PartitionLog,
+        mut offset: i64,
+        aborted_max: usize,
+    ) -> Result<Vec<(Header, Bytes)>, ReadError> {
+        let mut seen = Vec::new();
+        loop {
+            let mut max_bytes = 5000;
+            let fetched = loop {
+                let read = log.read_committed(offset, max_bytes, aborted_max);
+                let fetched = self.runtime.block_on(read)?;
+                match fetched.too_large {
+                    None => break fetched,
+                    Some(bytes) => max_bytes = bytes,
+                }
+            };
+            if fetched.bytes.is_empty() {
+                assert_eq!(offset, fetched.last_stable_offset);
+                return Ok(seen);
+            }
+            let is_aborted = |header: &Header| {
+                fetched.aborted.iter().any(|aborted| {
+                    aborted.producer_id == header.producer_id
+                        && (aborted.first_offset..aborted.last_offset).contains(&header.base_offset)
+                })
+            };
+            whole_batches_end(&fetched.bytes, |header, batch| {
+                assert!(header.base_offset < fetched.last_stable_offset);
+                let is_skipped = header.is_transactional() && is_aborted(header);
+                if !header.is_control() && !is_skipped {
+                    seen.push((*header, Bytes::copy_from_slice(batch)));
+                }
+                offset = header.next_offset();
+                true
+            });
+        }
+    }
+
     pub(crate) fn segment_path(&self, base: i64) -> PathBuf {
         segment::path(Path::new("/queue/t-0"), base)
     }
@@ -269,6 +315,16 @@ pub(crate) fn append(group: &[(&Arc<PartitionLog>, Bytes)]) -> Vec<Result<Append
         .into_iter()
         .map(|mut answer| answer.try_recv().unwrap())
         .collect()
+}
+
+/// Ends a transaction: the answer to its marker.
+pub(crate) fn end_transaction(
+    log: &Arc<PartitionLog>,
+    producer_id: i64,
+    epoch: i16,
+    outcome: Outcome,
+) -> Result<Appended, AppendError> {
+    append_one(log, marker::build(producer_id, epoch, outcome, 0))
 }
 
 pub(crate) fn append_one(log: &Arc<PartitionLog>, batch: Bytes) -> Result<Appended, AppendError> {

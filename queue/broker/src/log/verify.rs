@@ -174,12 +174,12 @@ impl Walk<'_> {
         let mut agreement = stored.as_ref().map(|(index, _)| Agreement::new(index));
         let mut walked = Index::empty(base);
         let mut scan = Scan::new(file.clone(), DATA_FROM);
-        while let Some(header) = scan.next(walked.summary.end_offset)? {
+        while let Some((header, marker)) = scan.next(walked.summary.end_offset)? {
             if let Some(agreement) = &mut agreement {
                 agreement.batch(&header, &walked.summary);
             }
             // One entry a segment: only the summary is of use here.
-            walked.note(&header, u64::MAX, 0);
+            walked.note(&header, marker.as_ref(), u64::MAX, 0);
             self.found.batches += 1;
             self.found.records += u64::from(header.count.unsigned_abs());
             self.found.bytes += header.total_bytes as u64;

@@ -6,6 +6,7 @@ mod records;
 mod recovery;
 mod retention;
 mod topics;
+mod transactions;
 
 use std::path::Path;
 use std::sync::Arc;
