@@ -1,7 +1,7 @@
 //! The broker as a whole: what is opened, what runs beside the sessions, and in which order it all ends.
 //!
-//! Order of the end: no new connections; every session answers what it has read; the timers stop; the offsets' journal
-//! and the logs are written out and the clean-shutdown mark is set. A kill instead of that costs a longer start.
+//! Order of the end: no new connections; every session answers what it has read; the timers stop; the journals of
+//! transactions and offsets and the logs are written out and the clean-shutdown mark is set. A kill instead of that costs a longer start.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -27,6 +27,7 @@ use crate::offsets::Offsets;
 use crate::producer_ids::ProducerIds;
 use crate::status::StatusHandle;
 use crate::topics::Topics;
+use crate::transactions::{self, Transactions};
 use crate::{retention, session, stored};
 
 /// After the listener could not accept, which is mostly for want of file descriptors.
@@ -78,11 +79,20 @@ impl Broker {
             warn!(%error, "offsets that groups committed for deleted topics remain");
         }
         let producer_ids = ProducerIds::open(disk.clone(), &dir)?;
+        let transactions = Transactions::open(disk.clone(), &dir)?;
         let cluster_id = match &config.cluster_id {
             Some(id) => id.clone(),
             None => stored_cluster_id(&*disk, &dir)?,
         };
-        let node = Arc::new(Node::new(config, cluster_id, topics, offsets, producer_ids));
+        let node = Node::new(
+            config,
+            cluster_id,
+            topics,
+            offsets,
+            producer_ids,
+            transactions,
+        );
+        let node = Arc::new(node);
         Ok(Broker {
             node,
             logs,
@@ -115,11 +125,18 @@ impl Broker {
         if let Ok(address) = listener.local_addr() {
             info!(%address, cluster = node.cluster_id, "queue serves");
         }
+        // What a crash interrupted is ended before anybody can ask for it.
+        transactions::finish_prepared(&node).await;
+        transactions::abort_orphans(&node).await;
         let timers_stop = CancellationToken::new();
         let mut timers = JoinSet::new();
         timers.spawn({
             let (node, stop) = (node.clone(), timers_stop.clone());
             async move { node.groups.keep_time(stop).await }
+        });
+        timers.spawn({
+            let (node, stop) = (node.clone(), timers_stop.clone());
+            async move { transactions::keep_time(&node, stop).await }
         });
         timers.spawn(retention::run(node.clone(), disk, timers_stop.clone()));
 
@@ -133,6 +150,9 @@ impl Broker {
             outcome = outcome.and(joined(ended, "timers"));
         }
         let closed = tokio::task::spawn_blocking(move || {
+            let transactions = node.transactions.close().map_err(|_| Error::Panicked {
+                task: "transactions",
+            });
             let offsets = node
                 .offsets
                 .close()
@@ -142,7 +162,7 @@ impl Broker {
                 source: Box::new(source),
             });
             drop(lock);
-            offsets.and(closed)
+            transactions.and(offsets).and(closed)
         });
         let closed = closed
             .await

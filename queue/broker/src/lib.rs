@@ -1,7 +1,7 @@
 //! The built-in queue: a Kafka-wire broker on one data directory.
 //!
-//! `session` reads frames, `wire` bounds and decodes them, `api` answers them out of `topics`, `groups`, `offsets`
-//! and `log`. An acknowledged record is on disk; a consumer sees synced records only. The crate knows nothing of
+//! `session` reads frames, `wire` bounds and decodes them, `api` answers them out of `topics`, `groups`, `offsets`,
+//! `transactions` and `log`. An acknowledged record is on disk; a consumer sees synced records only. The crate knows nothing of
 //! what the records mean.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -22,6 +22,7 @@ mod session;
 mod status;
 mod stored;
 mod topics;
+mod transactions;
 mod verify;
 mod wire;
 

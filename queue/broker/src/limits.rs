@@ -37,8 +37,8 @@ pub const FETCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Four of the largest answers at a time; who comes after waits, or gets less.
 pub const FETCH_BYTES_IN_FLIGHT_MAX: usize = 64 * 1024 * 1024;
 
-/// Aborted transactions named in one Fetch answer, over all its partitions, unless more overlap in its first batch: 16
-/// bytes each are 256 KiB. What has more is given out in more answers.
+/// Aborted transactions named in one Fetch answer, over all its partitions, unless more overlap in its first batch (at
+/// most `TRANSACTIONS_OPEN_MAX` can): 16 bytes each are 256 KiB. What has more is given out in more answers.
 pub const FETCH_ABORTED_MAX: usize = 16 * 1024;
 
 /// Longest long poll of a Fetch, whatever the client asks for.
@@ -124,6 +124,39 @@ pub const OFFSETS_COMPACT_BYTES_MIN: u64 = 8 * 1024 * 1024;
 /// The largest journal of offsets: a snapshot of `OFFSETS_BYTES_MAX`, as much again to grow, and as much again while
 /// the disk has no room for the next snapshot.
 pub const OFFSETS_JOURNAL_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// Transactional ids remembered: one for each instance of a transactional application, which uses it again.
+pub const TRANSACTIONAL_IDS_MAX: usize = 10_000;
+
+/// Longest transactional id, as of a group.
+pub const TRANSACTIONAL_ID_BYTES_MAX: usize = GROUP_ID_BYTES_MAX;
+
+/// Time after which a transactional id without a transaction is forgotten (Kafka's `transactional.id.expiration.ms`).
+pub const TRANSACTIONAL_ID_SILENCE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Transactions open at a time: one a connection.
+pub const TRANSACTIONS_OPEN_MAX: usize = CONNECTIONS_MAX;
+
+/// Partitions of one transaction: all that there can be.
+pub const TRANSACTION_PARTITIONS_MAX: usize = PARTITIONS_MAX;
+
+/// Groups for which one transaction commits offsets. Applications have one.
+pub const TRANSACTION_GROUPS_MAX: usize = 64;
+
+/// What all transactional ids take with their partitions: 10,000 idle ones take 3 MiB, and 1,024 open ones of 30 KiB fit.
+pub const TRANSACTIONS_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Longest time that a transaction may stay open, and with it hold back readers (Kafka's `transaction.max.timeout.ms`).
+pub const TRANSACTION_TIMEOUT_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// One transaction in the journal: 4,096 topics of the longest names and 64 groups are 1.2 MiB.
+pub const TRANSACTION_RECORD_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Journal size past which transactions are written anew, as `OFFSETS_COMPACT_BYTES_MIN`.
+pub const TRANSACTIONS_COMPACT_BYTES_MIN: u64 = 8 * 1024 * 1024;
+
+/// The largest journal of transactions, as `OFFSETS_JOURNAL_BYTES_MAX`.
+pub const TRANSACTIONS_JOURNAL_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// Producer ids handed out from one durable reservation: one sync per thousand producers, and at most a
 /// thousand of 2^63 ids are skipped by a crash.

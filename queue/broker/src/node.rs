@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ use crate::offsets::Offsets;
 use crate::producer_ids::ProducerIds;
 use crate::status::{PartitionStatus, Status};
 use crate::topics::{Topic, TopicError, Topics};
+use crate::transactions::Transactions;
 
 /// The one broker of this process.
 pub(crate) struct Node {
@@ -25,6 +27,7 @@ pub(crate) struct Node {
     pub(crate) groups: Groups,
     pub(crate) offsets: Offsets,
     pub(crate) producer_ids: ProducerIds,
+    pub(crate) transactions: Transactions,
     pub(crate) lag: Lag,
     /// Kept by the retention task, for those who look; the log itself refuses appends.
     pub(crate) disk_low: AtomicBool,
@@ -42,6 +45,7 @@ impl Node {
         topics: Topics,
         offsets: Offsets,
         producer_ids: ProducerIds,
+        transactions: Transactions,
     ) -> Node {
         Node {
             config,
@@ -50,6 +54,7 @@ impl Node {
             groups: Groups::default(),
             offsets,
             producer_ids,
+            transactions,
             lag: Lag::default(),
             disk_low: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
@@ -118,6 +123,14 @@ impl Node {
     }
 }
 
+/// Milliseconds since 1970, by this machine's clock.
+pub(crate) fn now_ms() -> i64 {
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// The client on one connection, and the address by which it reached this broker.
 pub(crate) struct Peer {
     pub(crate) remote: SocketAddr,
@@ -165,7 +178,8 @@ pub(crate) mod testing {
             "cluster".to_owned(),
             Topics::open(disk.clone(), dir, logs).unwrap(),
             Offsets::open(disk.clone(), dir).unwrap(),
-            ProducerIds::open(disk, dir).unwrap(),
+            ProducerIds::open(disk.clone(), dir).unwrap(),
+            Transactions::open(disk, dir).unwrap(),
         )
     }
 

@@ -11,7 +11,7 @@ use logboom_disk::{DirLock, ReadOnlyDisk};
 
 use crate::error::Error;
 use crate::log::{self, Damage, Examined};
-use crate::{offsets, producer_ids, stored, topics};
+use crate::{offsets, producer_ids, stored, topics, transactions};
 
 /// Longer than a group takes to be written, a segment to be closed, or a file to be replaced.
 const MOTION: Duration = Duration::from_secs(1);
@@ -117,6 +117,16 @@ fn state_files(
             .damages
             .push(of_file(&data_dir.join("offsets"), &error)),
     }
+    match transactions::examine(disk, data_dir) {
+        Ok(true) => {
+            let note = "the journal of transactions has a torn tail, the next start cuts it off";
+            found.notes.push(note.to_owned());
+        }
+        Ok(false) => {}
+        Err(error) => found
+            .damages
+            .push(of_file(&data_dir.join("transactions"), &error)),
+    }
     named
 }
 
@@ -149,7 +159,7 @@ mod tests {
     use logboom_disk::{Disk, RealDisk};
 
     use crate::log::testing::BatchBuilder;
-    use crate::log::{LogConfig, Logs};
+    use crate::log::{LogConfig, Logs, Outcome};
     use crate::offsets::{Committed, Offsets, Row};
     use crate::producer_ids::ProducerIds;
     use crate::topics::Topics;
@@ -172,6 +182,13 @@ mod tests {
             let batch = BatchBuilder::new(&[vec![byte; 500], vec![byte; 500]]).build();
             topic.partitions[0].append(batch).await.unwrap();
         }
+        let in_transaction = BatchBuilder::new(&[b"x"])
+            .attributes(0x10)
+            .producer(7, 0, 0)
+            .build();
+        let other = &topic.partitions[1];
+        other.append(in_transaction).await.unwrap();
+        other.end_transaction(7, 0, Outcome::Abort).await.unwrap();
         let offsets = Offsets::open(disk.clone(), dir.path()).unwrap();
         let committed = Committed {
             offset: 3,

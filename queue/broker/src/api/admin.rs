@@ -1,4 +1,4 @@
-//! InitProducerId and DeleteRecords.
+//! DeleteRecords.
 
 use std::sync::Arc;
 
@@ -6,40 +6,11 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::delete_records_response::{
     DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
 };
-use kafka_protocol::messages::{
-    DeleteRecordsRequest, DeleteRecordsResponse, InitProducerIdRequest, InitProducerIdResponse,
-    ProducerId,
-};
+use kafka_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 use tracing::warn;
 
 use super::Call;
 use crate::log::{LogError, PartitionLog};
-
-pub(super) async fn init_producer_id(
-    call: &Call<'_>,
-    request: &InitProducerIdRequest,
-) -> InitProducerIdResponse {
-    let refused = |error: ResponseError| {
-        InitProducerIdResponse::default()
-            .with_error_code(error.code())
-            .with_producer_id(ProducerId(-1))
-            .with_producer_epoch(-1)
-    };
-    if request.transactional_id.is_some() {
-        return refused(ResponseError::InvalidRequest);
-    }
-    // A producer that brings its old id wants a new start, and gets one: a fresh id with epoch 0 shares no sequence
-    // numbers with anything before it.
-    match call.node.producer_ids.next().await {
-        Ok(id) => InitProducerIdResponse::default()
-            .with_producer_id(ProducerId(id))
-            .with_producer_epoch(0),
-        Err(error) => {
-            warn!(%error, "no producer id can be reserved");
-            refused(ResponseError::CoordinatorNotAvailable)
-        }
-    }
-}
 
 pub(super) async fn delete_records(
     call: &Call<'_>,

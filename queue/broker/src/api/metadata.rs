@@ -23,6 +23,7 @@ const OPERATIONS_UNKNOWN: i32 = i32::MIN;
 
 /// Key types of FindCoordinator.
 const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
 
 pub(super) async fn metadata(call: &Call<'_>, request: MetadataRequest) -> MetadataResponse {
     let (host, port) = call.peer.advertised(&call.node.config);
@@ -147,10 +148,10 @@ pub(super) fn find_coordinator(
 ) -> FindCoordinatorResponse {
     let (host, port) = call.peer.advertised(&call.node.config);
     let node_id = BrokerId(call.node.config.node_id);
-    let refusal = (request.key_type != GROUP).then(|| {
+    let refusal = (!matches!(request.key_type, GROUP | TRANSACTION)).then(|| {
         (
             ResponseError::InvalidRequest.code(),
-            "only groups have a coordinator here: transactions are not supported",
+            "only groups and transactional ids have a coordinator here",
         )
     });
     if call.version >= 4 {

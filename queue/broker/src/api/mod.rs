@@ -13,6 +13,8 @@ mod offset_delete;
 mod offsets;
 mod produce;
 mod topics;
+mod transaction_views;
+mod transactions;
 
 use kafka_protocol::messages::{ApiVersionsResponse, RequestKind, ResponseKind};
 use kafka_protocol::protocol::StrBytes;
@@ -79,7 +81,24 @@ pub(crate) async fn answer(call: Call<'_>, request: RequestKind) -> Answer {
         }
         RequestKind::DeleteRecords(request) => admin::delete_records(&call, request).await.into(),
         RequestKind::InitProducerId(request) => {
-            admin::init_producer_id(&call, &request).await.into()
+            transactions::init_producer_id(&call, &request).await.into()
+        }
+        RequestKind::AddPartitionsToTxn(request) => {
+            transactions::add_partitions(&call, request).await.into()
+        }
+        RequestKind::AddOffsetsToTxn(request) => {
+            transactions::add_offsets(&call, &request).await.into()
+        }
+        RequestKind::TxnOffsetCommit(request) => {
+            transactions::commit_offsets(&call, request).await.into()
+        }
+        RequestKind::EndTxn(request) => transactions::end(&call, &request).await.into(),
+        RequestKind::ListTransactions(request) => transaction_views::list(&call, &request).into(),
+        RequestKind::DescribeTransactions(request) => {
+            transaction_views::describe(&call, request).into()
+        }
+        RequestKind::DescribeProducers(request) => {
+            transaction_views::producers(&call, request).await.into()
         }
         RequestKind::DescribeConfigs(request) => configs::describe(&call, request).into(),
         RequestKind::AlterConfigs(request) => alter_configs::replace(&call, request).await.into(),

@@ -1,7 +1,7 @@
 //! OffsetCommit and OffsetFetch.
 
 use std::collections::HashSet;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::offset_commit_response::{
@@ -20,7 +20,9 @@ use tracing::warn;
 use super::{Call, text};
 use crate::limits::{GROUP_ID_BYTES_MAX, OFFSET_METADATA_BYTES_MAX};
 use crate::metrics as names;
+use crate::node::now_ms;
 use crate::offsets::{Committed, Row, StoreError};
+use crate::topics::Topic;
 
 pub(super) async fn commit(call: &Call<'_>, request: OffsetCommitRequest) -> OffsetCommitResponse {
     let refusal = refuse_commit(call, &request).err();
@@ -38,16 +40,8 @@ pub(super) async fn commit(call: &Call<'_>, request: OffsetCommitRequest) -> Off
                 .map(|row| {
                     let index = row.partition_index;
                     let metadata = row.committed_metadata.unwrap_or_default();
-                    let error = if let Some(refusal) = refusal {
-                        Some(refusal)
-                    } else if topic
-                        .as_ref()
-                        .is_none_or(|topic| topic.partition(index).is_none())
-                    {
-                        Some(ResponseError::UnknownTopicOrPartition)
-                    } else if metadata.len() > OFFSET_METADATA_BYTES_MAX {
-                        Some(ResponseError::OffsetMetadataTooLarge)
-                    } else {
+                    let error = refusal.or(check_row(topic.as_deref(), index, &metadata).err());
+                    if error.is_none() {
                         rows.push(Row {
                             topic: asked.name.to_string(),
                             partition: index,
@@ -58,8 +52,7 @@ pub(super) async fn commit(call: &Call<'_>, request: OffsetCommitRequest) -> Off
                                 time_ms,
                             },
                         });
-                        None
-                    };
+                    }
                     OffsetCommitResponsePartition::default()
                         .with_partition_index(index)
                         .with_error_code(error.map_or(0, |error| error.code()))
@@ -98,7 +91,22 @@ fn refuse_commit(call: &Call<'_>, request: &OffsetCommitRequest) -> Result<(), R
     )
 }
 
-fn store_code(error: &StoreError) -> ResponseError {
+/// Whether an offset may be committed for a partition, as far as that can be told without its group.
+pub(super) fn check_row(
+    topic: Option<&Topic>,
+    partition: i32,
+    metadata: &str,
+) -> Result<(), ResponseError> {
+    if topic.is_none_or(|topic| topic.partition(partition).is_none()) {
+        return Err(ResponseError::UnknownTopicOrPartition);
+    }
+    if metadata.len() > OFFSET_METADATA_BYTES_MAX {
+        return Err(ResponseError::OffsetMetadataTooLarge);
+    }
+    Ok(())
+}
+
+pub(super) fn store_code(error: &StoreError) -> ResponseError {
     match error {
         StoreError::TooMany | StoreError::TooLarge => ResponseError::PolicyViolation,
         // Retriable: there may be room, or another broker, later.
@@ -108,21 +116,17 @@ fn store_code(error: &StoreError) -> ResponseError {
     }
 }
 
-fn now_ms() -> i64 {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
-}
-
 /// A committed offset as both forms of the answer need it. The journal has been replayed before the first
 /// connection is accepted, so "nothing committed" is the truth and never "not loaded yet".
 struct Looked {
     partition: i32,
     committed: Option<Committed>,
+    /// An open transaction may change it, and the client wants to wait for that.
+    unstable: bool,
 }
 
 pub(super) fn fetch(call: &Call<'_>, request: OffsetFetchRequest) -> OffsetFetchResponse {
+    let stable = request.require_stable;
     if call.version >= 8 {
         // Each once, the first time that it is named: a few bytes must not ask for all of a group again and again.
         let mut seen = HashSet::new();
@@ -135,7 +139,7 @@ pub(super) fn fetch(call: &Call<'_>, request: OffsetFetchRequest) -> OffsetFetch
                     .map(|topic| (topic.name, topic.partition_indexes))
                     .collect()
             });
-            let topics = look_up(call, &group.group_id, asked)
+            let topics = look_up(call, &group.group_id, asked, stable)
                 .into_iter()
                 .map(|(name, rows)| {
                     OffsetFetchResponseTopics::default()
@@ -156,7 +160,7 @@ pub(super) fn fetch(call: &Call<'_>, request: OffsetFetchRequest) -> OffsetFetch
             .map(|topic| (topic.name, topic.partition_indexes))
             .collect()
     });
-    let topics = look_up(call, &request.group_id, asked)
+    let topics = look_up(call, &request.group_id, asked, stable)
         .into_iter()
         .map(|(name, rows)| {
             OffsetFetchResponseTopic::default()
@@ -166,18 +170,36 @@ pub(super) fn fetch(call: &Call<'_>, request: OffsetFetchRequest) -> OffsetFetch
     OffsetFetchResponse::default().with_topics(topics.collect())
 }
 
+impl Looked {
+    fn shown(&mut self) -> Option<Committed> {
+        self.committed.take().filter(|_| !self.unstable)
+    }
+
+    fn error_code(&self) -> i16 {
+        match self.unstable {
+            true => ResponseError::UnstableOffsetCommit.code(),
+            false => 0,
+        }
+    }
+}
+
 fn look_up(
     call: &Call<'_>,
     group: &str,
     asked: Option<Vec<(TopicName, Vec<i32>)>>,
+    stable: bool,
 ) -> Vec<(TopicName, Vec<Looked>)> {
+    let offsets = &call.node.offsets;
+    let is_unstable =
+        |topic: &str, partition| stable && offsets.is_pending(group, topic, partition);
     let Some(asked) = asked else {
         let mut topics: Vec<(TopicName, Vec<Looked>)> = Vec::new();
         // Ordered by topic, so that each comes once.
-        for row in call.node.offsets.all(group) {
+        for row in offsets.all(group) {
             let looked = Looked {
                 partition: row.partition,
                 committed: Some(row.committed),
+                unstable: is_unstable(&row.topic, row.partition),
             };
             match topics.last_mut() {
                 Some((name, rows)) if **name == *row.topic => rows.push(looked),
@@ -195,7 +217,8 @@ fn look_up(
                 .filter(|partition| seen.insert((name.clone(), *partition)))
                 .map(|partition| Looked {
                     partition,
-                    committed: call.node.offsets.get(group, &name, partition),
+                    committed: offsets.get(group, &name, partition),
+                    unstable: is_unstable(&name, partition),
                 })
                 .collect();
             (name, rows)
@@ -203,28 +226,30 @@ fn look_up(
         .collect()
 }
 
-fn single_row(looked: Looked) -> OffsetFetchResponsePartition {
+fn single_row(mut looked: Looked) -> OffsetFetchResponsePartition {
     let row = OffsetFetchResponsePartition::default().with_partition_index(looked.partition);
-    match looked.committed {
+    match looked.shown() {
         Some(committed) => row
             .with_committed_offset(committed.offset)
             .with_committed_leader_epoch(committed.leader_epoch)
             .with_metadata(Some(text(committed.metadata))),
         None => row
+            .with_error_code(looked.error_code())
             .with_committed_offset(-1)
             .with_committed_leader_epoch(-1)
             .with_metadata(Some(text(""))),
     }
 }
 
-fn grouped_row(looked: Looked) -> OffsetFetchResponsePartitions {
+fn grouped_row(mut looked: Looked) -> OffsetFetchResponsePartitions {
     let row = OffsetFetchResponsePartitions::default().with_partition_index(looked.partition);
-    match looked.committed {
+    match looked.shown() {
         Some(committed) => row
             .with_committed_offset(committed.offset)
             .with_committed_leader_epoch(committed.leader_epoch)
             .with_metadata(Some(text(committed.metadata))),
         None => row
+            .with_error_code(looked.error_code())
             .with_committed_offset(-1)
             .with_committed_leader_epoch(-1)
             .with_metadata(Some(text(""))),

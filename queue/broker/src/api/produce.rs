@@ -20,6 +20,7 @@ use crate::log::{AppendError, PartitionLog};
 use crate::metrics as names;
 use crate::node::Node;
 use crate::topics::Topic;
+use crate::transactions::{self, Admission, Instance};
 
 /// An error code and the words for it.
 struct Refusal {
@@ -53,21 +54,17 @@ pub(super) async fn produce(call: &Call<'_>, request: ProduceRequest) -> Option<
             ResponseError::InvalidRequiredAcks,
             format!("acks `{acks}`: -1, 0 and 1 are allowed"),
         ))
-    } else if request.transactional_id.is_some() {
-        Some((
-            ResponseError::InvalidTxnState,
-            "transactions are not supported".to_owned(),
-        ))
     } else {
         None
     };
     let refuse_all = &refuse_all;
+    let transactional_id = request.transactional_id.as_deref().map(|id| &**id);
     // All partitions at once: they share a group commit.
     let topics = join_all(
         request
             .topic_data
             .into_iter()
-            .map(|data| topic(call, data, refuse_all)),
+            .map(|data| topic(call, data, transactional_id, refuse_all)),
     )
     .await;
     (request.acks != 0).then(|| ProduceResponse::default().with_responses(topics))
@@ -76,6 +73,7 @@ pub(super) async fn produce(call: &Call<'_>, request: ProduceRequest) -> Option<
 async fn topic(
     call: &Call<'_>,
     data: TopicProduceData,
+    transactional_id: Option<&str>,
     refuse_all: &Option<(ResponseError, String)>,
 ) -> TopicProduceResponse {
     let topic = match refuse_all {
@@ -90,7 +88,7 @@ async fn topic(
     let partitions = join_all(data.partition_data.into_iter().map(|data| async move {
         let index = data.index;
         let outcome = match topic {
-            Ok(topic) => partition(call, topic, data).await,
+            Ok(topic) => partition(call, topic, data, transactional_id).await,
             Err((code, message)) => Err(Refusal::new(*code, message.clone())),
         };
         respond(call.version, index, outcome)
@@ -111,6 +109,7 @@ async fn partition(
     call: &Call<'_>,
     topic: &Topic,
     data: PartitionProduceData,
+    transactional_id: Option<&str>,
 ) -> Result<Stored, Refusal> {
     let Some(log) = topic.partition(data.index) else {
         let message = format!("topic `{}` has no partition `{}`", topic.name, data.index);
@@ -123,7 +122,11 @@ async fn partition(
         .overrides
         .batch_bytes_max()
         .unwrap_or(call.node.config.max_batch_bytes);
-    append(log, data.records.unwrap_or_default(), batch_bytes_max)
+    let terms = Terms {
+        batch_bytes_max,
+        transactional_id,
+    };
+    append(call, log, data.records.unwrap_or_default(), terms)
         .await
         .map_err(|refusal| Refusal {
             log_start: log.log_start(),
@@ -131,11 +134,20 @@ async fn partition(
         })
 }
 
+/// What a batch has to keep to.
+struct Terms<'a> {
+    batch_bytes_max: usize,
+    /// Of the request.
+    transactional_id: Option<&'a str>,
+}
+
 async fn append(
+    call: &Call<'_>,
     log: &Arc<PartitionLog>,
     batch: Bytes,
-    batch_bytes_max: usize,
+    terms: Terms<'_>,
 ) -> Result<Stored, Refusal> {
+    let batch_bytes_max = terms.batch_bytes_max;
     if batch.len() > batch_bytes_max {
         let message = format!(
             "batch of `{}` bytes, at most `{batch_bytes_max}` are taken",
@@ -145,12 +157,11 @@ async fn append(
     }
     let header = Header::parse_and_verify(&batch)
         .map_err(|error| Refusal::new(batch_code(error), error.to_string()))?;
-    if header.is_transactional() {
-        return Err(Refusal::new(
-            ResponseError::InvalidTxnState,
-            "transactions are not supported",
-        ));
-    }
+    // Held until the batch is stored: the end of the transaction waits for it.
+    let _admission = match header.is_transactional() {
+        true => Some(admit(call, log, &header, terms.transactional_id)?),
+        false => None,
+    };
     let bytes = batch.len() as u64;
     let appended = log
         .append(batch)
@@ -165,6 +176,40 @@ async fn append(
         stamped_ms: appended.stamped_ms,
         log_start: log.log_start(),
     })
+}
+
+/// A transaction has to be open that has this partition: no record may come after its end, when nobody would write a
+/// marker behind it any more.
+fn admit(
+    call: &Call<'_>,
+    log: &PartitionLog,
+    header: &Header,
+    transactional_id: Option<&str>,
+) -> Result<Admission, Refusal> {
+    let Some(id) = transactional_id else {
+        let message = "transactional batch in a request without a transactional id";
+        return Err(Refusal::new(
+            ResponseError::TransactionalIdAuthorizationFailed,
+            message,
+        ));
+    };
+    let by = Instance {
+        producer_id: header.producer_id,
+        epoch: header.producer_epoch,
+    };
+    call.node
+        .transactions
+        .admit_to_partition(id, by, log.topic(), log.partition())
+        .map_err(|error| Refusal::new(admission_code(&error), error.to_string()))
+}
+
+/// What producers know from Produce: a fence is an old epoch there, and what passes by itself has to be retriable.
+fn admission_code(error: &transactions::Refusal) -> ResponseError {
+    match error {
+        transactions::Refusal::Fenced => ResponseError::InvalidProducerEpoch,
+        transactions::Refusal::Concurrent => ResponseError::NotEnoughReplicas,
+        error => super::transactions::code(error),
+    }
 }
 
 fn batch_code(error: BatchError) -> ResponseError {

@@ -3,7 +3,7 @@
 //! A journal of changes (`offsets/`), replayed into a map at start. One thread owns the journal: it takes the changes
 //! that have queued up, appends them, syncs once, applies them to the map and answers, so the map never shows what a
 //! crash could take back. A change is a postcard-encoded [`Change`]; variants and fields are only ever added at the
-//! end. When the journal has grown to twice its last snapshot it is replaced by the next, some `Commit`s a group; when
+//! end. Offsets of an open transaction are kept apart, as pending, until it ends. When the journal has grown to twice its last snapshot it is replaced by the next, some `Commit`s a group; when
 //! that failed for so long that the journal is full, by the commit that finds no room in it.
 
 mod memory;
@@ -71,6 +71,18 @@ enum Change {
     DeleteRows {
         group: String,
         rows: Vec<(String, i32)>,
+    },
+    /// Rows of an open transaction of this producer.
+    Pend {
+        group: String,
+        producer_id: i64,
+        rows: Vec<Row>,
+    },
+    /// The transaction has ended: its rows are committed, or gone.
+    EndPending {
+        group: String,
+        producer_id: i64,
+        commit: bool,
     },
 }
 
@@ -183,6 +195,49 @@ impl Offsets {
         self.change(changes).await
     }
 
+    /// Stores what shows only when this producer's transaction commits; durable when it returns `Ok`.
+    pub(crate) async fn pend(
+        &self,
+        group: &str,
+        producer_id: i64,
+        rows: Vec<Row>,
+    ) -> Result<(), StoreError> {
+        let changes = rows
+            .chunks(ROWS_PER_RECORD_MAX)
+            .map(|rows| Change::Pend {
+                group: group.to_owned(),
+                producer_id,
+                rows: rows.to_vec(),
+            })
+            .collect();
+        self.change(changes).await
+    }
+
+    /// Commits what is pending of this producer, or drops it. Nothing happens if nothing is pending.
+    pub(crate) async fn end_pending(
+        &self,
+        group: &str,
+        producer_id: i64,
+        commit: bool,
+    ) -> Result<(), StoreError> {
+        self.change(vec![Change::EndPending {
+            group: group.to_owned(),
+            producer_id,
+            commit,
+        }])
+        .await
+    }
+
+    /// Whether an open transaction has an offset for this partition.
+    pub(crate) fn is_pending(&self, group: &str, topic: &str, partition: i32) -> bool {
+        let memory = self.memory.read().expect("no reader or writer panics");
+        let Some(of_group) = memory.pending.get(group) else {
+            return false;
+        };
+        let key = (Arc::from(topic), partition);
+        of_group.values().any(|rows| rows.contains_key(&key))
+    }
+
     /// Forgets everything that a group has committed.
     pub(crate) async fn delete_group(&self, group: &str) -> Result<(), StoreError> {
         self.change(vec![Change::DeleteGroup {
@@ -220,8 +275,10 @@ impl Offsets {
     pub(crate) fn retain_topics(&self, is_known: impl Fn(&str) -> bool) -> Result<(), StoreError> {
         let unknown: BTreeSet<Arc<str>> = {
             let memory = self.memory.read().expect("no reader or writer panics");
-            let topics = memory.groups.values().flat_map(BTreeMap::keys);
+            let pending = memory.pending.values().flat_map(BTreeMap::values);
+            let topics = memory.groups.values().chain(pending);
             topics
+                .flat_map(BTreeMap::keys)
                 .map(|(topic, _)| topic)
                 .filter(|topic| !is_known(topic))
                 .cloned()

@@ -232,3 +232,83 @@ async fn a_full_journal_makes_way_for_a_snapshot_and_loses_nothing() {
         }
     }
 }
+
+#[tokio::test]
+async fn offsets_of_a_transaction_show_when_it_commits_also_after_a_crash() {
+    let disk = SimDisk::new(1);
+    let offsets = open(&disk);
+    offsets.commit("g", vec![row("t", 0, 1)]).await.unwrap();
+    let rows = vec![row("t", 0, 5), row("t", 1, 6)];
+    offsets.pend("g", 7, rows).await.unwrap();
+    offsets.pend("g", 8, vec![row("t", 0, 9)]).await.unwrap();
+    offsets.close().unwrap();
+    disk.crash();
+    let offsets = open(&disk);
+    assert_eq!(offset(&offsets, "g", "t", 0), Some(1));
+    assert_eq!(offset(&offsets, "g", "t", 1), None);
+    assert!(offsets.is_pending("g", "t", 1) && !offsets.is_pending("h", "t", 1));
+    offsets.end_pending("g", 8, false).await.unwrap();
+    assert!(offsets.is_pending("g", "t", 0), "of the other producer");
+    offsets.end_pending("g", 7, true).await.unwrap();
+    offsets
+        .end_pending("g", 7, true)
+        .await
+        .expect("it may be said again");
+    offsets.close().unwrap();
+    disk.crash();
+    for offsets in [&offsets, &open(&disk)] {
+        assert_eq!(offset(offsets, "g", "t", 0), Some(5));
+        assert_eq!(offset(offsets, "g", "t", 1), Some(6));
+        assert!(!offsets.is_pending("g", "t", 0));
+    }
+}
+
+#[tokio::test]
+async fn what_is_pending_counts_until_it_ends_and_goes_with_its_topic_or_group() {
+    let disk = SimDisk::new(1);
+    let offsets = open(&disk);
+    let taken = |offsets: &Offsets| {
+        let memory = offsets.memory.read().unwrap();
+        (memory.count, memory.bytes)
+    };
+    let nothing = taken(&offsets);
+    let half = |topic: &str| -> Vec<Row> {
+        (0..OFFSETS_MAX as i32 / 2)
+            .map(|partition| row(topic, partition, 1))
+            .collect()
+    };
+    offsets.commit("g", half("t")).await.unwrap();
+    offsets.pend("g", 7, half("t")).await.unwrap();
+    let more = offsets.pend("g", 8, vec![row("t", 0, 1)]).await;
+    assert_eq!(more, Err(StoreError::TooMany));
+    offsets.end_pending("g", 7, true).await.unwrap();
+    offsets.pend("g", 8, half("u")).await.unwrap();
+    offsets.delete_topic("u").await.unwrap();
+    offsets.pend("g", 9, half("t")).await.unwrap();
+    offsets.delete_group("g").await.unwrap();
+    assert_eq!(taken(&offsets), nothing);
+    offsets.close().unwrap();
+}
+
+#[tokio::test]
+async fn a_snapshot_keeps_what_is_pending() {
+    let disk = SimDisk::new(1);
+    let limits = JournalLimits {
+        file_bytes_max: 64 << 10,
+        ..JournalLimits::default()
+    };
+    let open = || Offsets::open_with(Arc::new(disk.clone()), Path::new("/"), limits).unwrap();
+    let offsets = open();
+    offsets.pend("g", 7, vec![row("t", 3, 5)]).await.unwrap();
+    for next in 0..100 {
+        let mut row = row("t", 0, next);
+        row.committed.metadata = "m".repeat(1000);
+        offsets.commit("g", vec![row]).await.unwrap();
+    }
+    offsets.close().unwrap();
+    let offsets = open();
+    assert!(offsets.is_pending("g", "t", 3));
+    offsets.end_pending("g", 7, true).await.unwrap();
+    assert_eq!(offset(&offsets, "g", "t", 3), Some(5));
+    offsets.close().unwrap();
+}

@@ -83,13 +83,19 @@ impl Writer {
     fn check_room(&self, changes: &[Change]) -> Result<Room, StoreError> {
         let memory = self.memory.read().expect("no reader or writer panics");
         let commits = changes.iter().filter_map(|change| match change {
-            Change::Commit { group, rows } => Some((group, rows)),
-            Change::DeleteGroup { .. } | Change::DeleteTopic { .. } | Change::DeleteRows { .. } => {
-                None
-            }
+            Change::Commit { group, rows } => Some((group, None, rows)),
+            Change::Pend {
+                group,
+                producer_id,
+                rows,
+            } => Some((group, Some(*producer_id), rows)),
+            Change::DeleteGroup { .. }
+            | Change::DeleteTopic { .. }
+            | Change::DeleteRows { .. }
+            | Change::EndPending { .. } => None,
         });
         let mut needed = Room::default();
-        for (group, rows) in commits.clone() {
+        for (group, _, rows) in commits.clone() {
             let bytes = rows.iter().map(|row| row_bytes(&row.topic, &row.committed));
             needed.rows += rows.len();
             needed.bytes += group_bytes(group) + bytes.sum::<usize>();
@@ -106,8 +112,8 @@ impl Writer {
         };
         if fits(with(needed)) != (true, true) {
             needed = Room::default();
-            for (group, rows) in commits {
-                let room = memory.room_for(group, rows);
+            for (group, producer_id, rows) in commits {
+                let room = memory.room_for(group, producer_id, rows);
                 needed.rows += room.rows;
                 needed.bytes += room.bytes;
             }

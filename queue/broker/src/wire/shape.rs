@@ -354,6 +354,52 @@ pub(crate) static SHAPES: &[Shape] = &[
         ],
     ),
     shape(
+        ApiKey::AddPartitionsToTxn,
+        0,
+        // 4 and up are for brokers, or belong to the second protocol of transactions, as 4 and 5 of the next ones do.
+        3,
+        3,
+        &[
+            always(TEXT),
+            always(INT64),
+            always(INT16),
+            structs(&[always(TEXT), always(Kind::Values(&INT32))]),
+        ],
+    ),
+    shape(
+        ApiKey::AddOffsetsToTxn,
+        0,
+        3,
+        3,
+        &[always(TEXT), always(INT64), always(INT16), always(TEXT)],
+    ),
+    shape(
+        ApiKey::EndTxn,
+        0,
+        3,
+        3,
+        &[always(TEXT), always(INT64), always(INT16), always(INT8)],
+    ),
+    shape(
+        ApiKey::TxnOffsetCommit,
+        0,
+        3,
+        3,
+        &[
+            always(TEXT),
+            always(TEXT),
+            always(INT64),
+            always(INT16),
+            since(3, INT32),
+            since(3, TEXT),
+            since(3, TEXT),
+            structs(&[
+                always(TEXT),
+                structs(&[always(INT32), always(INT64), since(2, INT32), always(TEXT)]),
+            ]),
+        ],
+    ),
+    shape(
         ApiKey::DescribeConfigs,
         1,
         4,
@@ -438,5 +484,30 @@ pub(crate) static SHAPES: &[Shape] = &[
         2,
         0,
         &[always(INT8), since(1, INT8), since(2, INT8)],
+    ),
+    shape(
+        ApiKey::DescribeProducers,
+        0,
+        0,
+        0,
+        &[structs(&[always(TEXT), always(Kind::Values(&INT32))])],
+    ),
+    shape(
+        ApiKey::DescribeTransactions,
+        0,
+        0,
+        0,
+        &[always(Kind::Values(&TEXT))],
+    ),
+    shape(
+        ApiKey::ListTransactions,
+        0,
+        1,
+        0,
+        &[
+            always(Kind::Values(&TEXT)),
+            always(Kind::Values(&INT64)),
+            since(1, INT64),
+        ],
     ),
 ];

@@ -24,13 +24,15 @@ fn group(name: &str) -> GroupId {
 /// One request of each type with every array filled, cut down to what the version knows.
 fn samples(key: ApiKey, version: i16) -> Option<RequestKind> {
     use kafka_protocol::messages::{
-        alter_configs_request as ac, create_partitions_request as cp, create_topics_request as ct,
-        delete_records_request as dr, delete_topics_request as dt, describe_configs_request as dc,
-        describe_log_dirs_request as ld, fetch_request as f,
+        add_partitions_to_txn_request as ap, alter_configs_request as ac,
+        create_partitions_request as cp, create_topics_request as ct, delete_records_request as dr,
+        delete_topics_request as dt, describe_configs_request as dc,
+        describe_log_dirs_request as ld, describe_producers_request as dp, fetch_request as f,
         incremental_alter_configs_request as ia, join_group_request as j, leave_group_request as l,
         list_offsets_request as lo, metadata_request as m, offset_commit_request as oc,
         offset_delete_request as od, offset_fetch_request as of,
         offset_for_leader_epoch_request as le, produce_request as p, sync_group_request as s,
+        txn_offset_commit_request as to,
     };
     let request: RequestKind = match key {
         ApiKey::Produce => ProduceRequest::default()
@@ -254,6 +256,49 @@ fn samples(key: ApiKey, version: i16) -> Option<RequestKind> {
             .with_groups_names(vec![group("a")])
             .into(),
         ApiKey::DescribeCluster => DescribeClusterRequest::default().into(),
+        ApiKey::AddPartitionsToTxn => AddPartitionsToTxnRequest::default()
+            .with_v3_and_below_transactional_id(TransactionalId(text("id")))
+            .with_v3_and_below_topics(vec![
+                ap::AddPartitionsToTxnTopic::default()
+                    .with_name(name("logs"))
+                    .with_partitions(vec![0, 1]),
+            ])
+            .into(),
+        ApiKey::AddOffsetsToTxn => AddOffsetsToTxnRequest::default()
+            .with_transactional_id(TransactionalId(text("id")))
+            .with_group_id(group("g"))
+            .into(),
+        ApiKey::EndTxn => EndTxnRequest::default()
+            .with_transactional_id(TransactionalId(text("id")))
+            .with_committed(true)
+            .into(),
+        ApiKey::TxnOffsetCommit => TxnOffsetCommitRequest::default()
+            .with_transactional_id(TransactionalId(text("id")))
+            .with_group_id(group("g"))
+            .with_member_id(text(if version >= 3 { "member" } else { "" }))
+            .with_topics(vec![
+                to::TxnOffsetCommitRequestTopic::default()
+                    .with_name(name("logs"))
+                    .with_partitions(vec![
+                        to::TxnOffsetCommitRequestPartition::default()
+                            .with_committed_metadata(Some(text("m"))),
+                    ]),
+            ])
+            .into(),
+        ApiKey::DescribeProducers => DescribeProducersRequest::default()
+            .with_topics(vec![
+                dp::TopicRequest::default()
+                    .with_name(name("logs"))
+                    .with_partition_indexes(vec![0, 1]),
+            ])
+            .into(),
+        ApiKey::DescribeTransactions => DescribeTransactionsRequest::default()
+            .with_transactional_ids(vec![TransactionalId(text("a")), TransactionalId(text("b"))])
+            .into(),
+        ApiKey::ListTransactions => ListTransactionsRequest::default()
+            .with_state_filters(vec![text("Ongoing")])
+            .with_producer_id_filters(vec![ProducerId(1), ProducerId(2)])
+            .into(),
         _ => return None,
     };
     Some(request)

@@ -11,4 +11,5 @@ mod fetches;
 mod frames;
 mod produces;
 mod requests;
+mod transactions;
 mod versions;
