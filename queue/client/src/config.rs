@@ -66,6 +66,8 @@ impl ClientConfig {
             .set("group.id", group)
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
+            // What was aborted was never meant to be. An open transaction holds back what is behind it in its partition.
+            .set("isolation.level", "read_committed")
             // Out of range is an error that the owner of the checkpoint must see.
             .set("auto.offset.reset", "error")
             .set("queued.min.messages", limits::PREFETCH_RECORDS.to_string())
