@@ -4,5 +4,5 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    logboom_broker::fuzz_decode(bytes);
+    logboom_broker::fuzz::decode(bytes);
 });

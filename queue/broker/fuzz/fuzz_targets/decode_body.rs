@@ -5,5 +5,5 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    logboom_broker::fuzz_decode_body(bytes);
+    logboom_broker::fuzz::decode_body(bytes);
 });

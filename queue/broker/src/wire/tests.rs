@@ -464,14 +464,14 @@ proptest! {
 
     #[test]
     fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        crate::fuzz_decode(&bytes);
+        crate::fuzz::decode(&bytes);
     }
 
     #[test]
     fn random_bodies_behind_valid_headers_never_panic(
         bytes in proptest::collection::vec(prop_oneof![any::<u8>(), 0u8..3, 253u8..=255], 0..300),
     ) {
-        crate::fuzz_decode_body(&bytes);
+        crate::fuzz::decode_body(&bytes);
     }
 
     #[test]
@@ -489,6 +489,6 @@ proptest! {
                 mutated[at] = byte;
             }
         }
-        crate::fuzz_decode(&frame(shape.key, version, &mutated));
+        crate::fuzz::decode(&frame(shape.key, version, &mutated));
     }
 }
