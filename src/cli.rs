@@ -34,9 +34,9 @@ enum Command {
     Up(UpArgs),
     /// Tail files on this host, receive OTLP where told to, and ship all into the queue
     Agent(RoleArgs),
-    /// The built-in partitioned queue; any Kafka client can talk to it
+    /// The built-in partitioned queue; any Kafka client can talk to it. With a command: look at a queue
     #[cfg(feature = "server")]
-    Queue(RoleArgs),
+    Queue(QueueArgs),
     /// Consume the queue into searchable splits
     #[cfg(feature = "server")]
     Indexer(RoleArgs),
@@ -54,6 +54,18 @@ enum Command {
     #[cfg(feature = "server")]
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// Look through a data directory without changing it, and exit with an error if anything is damaged
+    ///
+    /// Queue: every batch of every segment (length, checksum, offsets without a gap), indexes against the batches,
+    /// the state of partitions, topics and producer ids, the journal of committed offsets. Index: the database's own
+    /// integrity, and of every split that it opens, the checksum of each file and the number of events. Not looked at:
+    /// the agent's and alerting's state. Works on a copy, and beside running parts, whose files it may meet in motion.
+    #[cfg(feature = "server")]
+    Verify {
+        /// The directory that `--data` or `data:` names, or the queue's or the indexer's own
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
     /// Validate a configuration file and say which key is wrong and what is allowed
     Check(RoleArgs),
 }
@@ -80,6 +92,78 @@ struct RoleArgs {
     /// Configuration file (YAML)
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+}
+
+#[cfg(feature = "server")]
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+struct QueueArgs {
+    #[command(flatten)]
+    role: Option<RoleArgs>,
+    #[command(subcommand)]
+    look: Option<QueueCommand>,
+}
+
+#[cfg(feature = "server")]
+#[derive(Subcommand)]
+enum QueueCommand {
+    /// Topics with their partitions, records and own settings; with names, a row a partition
+    Topics {
+        #[arg(value_name = "TOPIC")]
+        names: Vec<String>,
+        #[command(flatten)]
+        at: QueueAt,
+    },
+    /// Consumer groups with their members and how far they are behind; with names, a row a member
+    Groups {
+        #[arg(value_name = "GROUP")]
+        names: Vec<String>,
+        #[command(flatten)]
+        at: QueueAt,
+    },
+    /// The offsets that groups have committed, with lag, and what retention took before it was read
+    Offsets {
+        #[arg(value_name = "GROUP")]
+        names: Vec<String>,
+        #[command(flatten)]
+        at: QueueAt,
+    },
+    /// The records of a partition, or the batches of segment files, read only
+    Dump(DumpArgs),
+}
+
+/// Which queue to look at.
+#[cfg(feature = "server")]
+#[derive(Args)]
+pub(crate) struct QueueAt {
+    /// Address of the queue [default: that of the configuration, else 127.0.0.1:9092]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) queue: Option<String>,
+    /// Configuration file (YAML) that says where the queue is
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[cfg(feature = "server")]
+#[derive(Args)]
+pub(crate) struct DumpArgs {
+    /// A partition as TOPIC/NUMBER, a segment file (`….log`), or a partition's directory
+    #[arg(value_name = "PARTITION|PATH")]
+    pub(crate) what: String,
+    /// Where to begin [default: the first offset]
+    #[arg(long, value_name = "OFFSET")]
+    pub(crate) from: Option<i64>,
+    /// How many at most: records of a partition, batches of files
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: usize,
+    /// Of files: also the records of batches that are not compressed
+    #[arg(long)]
+    pub(crate) records: bool,
+    #[command(flatten)]
+    pub(crate) at: QueueAt,
 }
 
 #[derive(Args)]
@@ -155,7 +239,15 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         }
         Command::Agent(args) => serve_role(Role::Agent, &args),
         #[cfg(feature = "server")]
-        Command::Queue(args) => serve_role(Role::Queue, &args),
+        Command::Queue(QueueArgs {
+            look: Some(command),
+            ..
+        }) => look_at_queue(command),
+        #[cfg(feature = "server")]
+        Command::Queue(QueueArgs { role, .. }) => {
+            let role = role.context("`logboom queue` needs --config FILE, or a command")?;
+            serve_role(Role::Queue, &role)
+        }
         #[cfg(feature = "server")]
         Command::Indexer(args) => serve_role(Role::Indexer, &args),
         #[cfg(feature = "server")]
@@ -166,11 +258,24 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Tail(args) => runtime()?.block_on(terminal::tail(&args)),
         #[cfg(feature = "server")]
         Command::Rules(RulesCommand::Check { files }) => terminal::check_rules(&files),
+        #[cfg(feature = "server")]
+        Command::Verify { data } => runtime()?.block_on(terminal::verify(&data)),
         Command::Check(args) => {
             Config::load(Some(&args.config), environment, Overrides::default())?;
             println!("{}: valid", args.config.display());
             Ok(ExitCode::SUCCESS)
         }
+    }
+}
+
+#[cfg(feature = "server")]
+fn look_at_queue(command: QueueCommand) -> anyhow::Result<ExitCode> {
+    let runtime = runtime()?;
+    match command {
+        QueueCommand::Topics { names, at } => runtime.block_on(terminal::topics(&names, &at)),
+        QueueCommand::Groups { names, at } => runtime.block_on(terminal::groups(&names, &at)),
+        QueueCommand::Offsets { names, at } => runtime.block_on(terminal::offsets(&names, &at)),
+        QueueCommand::Dump(args) => runtime.block_on(terminal::dump(&args)),
     }
 }
 

@@ -151,7 +151,7 @@ async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     }
 }
 
-fn client(config: &Config, part: &str) -> ClientConfig {
+pub(crate) fn client(config: &Config, part: &str) -> ClientConfig {
     ClientConfig {
         bootstrap: config.queue.address.clone(),
         client_id: format!("logboom-{part}"),

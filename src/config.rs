@@ -93,10 +93,23 @@ pub(crate) struct QueueConfig {
     pub(crate) advertised: Option<(String, u16)>,
     pub(crate) partitions: u32,
     pub(crate) auto_create_topics: bool,
+    pub(crate) flush: FlushMode,
+    /// Between syncs, with [`FlushMode::Interval`].
+    pub(crate) flush_interval: Duration,
     pub(crate) segment_bytes: u64,
     pub(crate) retention: Duration,
     pub(crate) retention_bytes: Option<u64>,
     pub(crate) disk_free_min: u64,
+}
+
+/// When the queue's records are synced; the queue's own README says what each promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum FlushMode {
+    Always,
+    Group,
+    Interval,
+    Os,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -247,6 +260,19 @@ fn resolve(
             "`queue.segment_bytes`: `{segment_bytes}` is out of range; allowed are `16MiB` to `1GiB`"
         );
     }
+    let flush = raw.queue.flush.unwrap_or(FlushMode::Group);
+    let flush_interval = match raw.queue.flush_interval {
+        Some(_) if flush != FlushMode::Interval => {
+            bail!("`queue.flush_interval` is for `queue.flush: interval` only; leave it out")
+        }
+        Some(period) => period.0,
+        None => Duration::from_millis(100),
+    };
+    if !(Duration::from_millis(1)..=Duration::from_secs(3600)).contains(&flush_interval) {
+        bail!(
+            "`queue.flush_interval`: {flush_interval:?} is out of range; allowed are `1ms` to `1h`"
+        );
+    }
     let line_bytes_max = raw.agent.line_bytes_max.map_or(1 << 20, |bytes| bytes.0);
     if !(1024..=(8 << 20)).contains(&line_bytes_max) {
         bail!(
@@ -311,6 +337,8 @@ fn resolve(
             advertised,
             partitions,
             auto_create_topics: raw.queue.auto_create_topics.unwrap_or(true),
+            flush,
+            flush_interval,
             segment_bytes,
             retention: raw
                 .queue

@@ -1,8 +1,14 @@
-//! `logboom search`, `logboom tail` and `logboom rules check`: the commands that a person types.
+//! `logboom search`, `tail`, `rules check`, `queue topics|groups|offsets|dump` and `verify`: the commands that a person types.
 //!
-//! They speak the public HTTP API and know nothing of how it is answered.
+//! Searches speak the public HTTP API and know nothing of how it is answered; looks at the queue speak its protocol.
 
+#[cfg(feature = "server")]
+mod dump;
+#[cfg(feature = "server")]
+mod queue;
 mod text;
+#[cfg(feature = "server")]
+mod verify;
 
 use std::io::{BufWriter, Write};
 #[cfg(feature = "server")]
@@ -14,6 +20,12 @@ use futures::StreamExt;
 use serde_json::Value;
 
 use crate::cli::{SearchArgs, ServerArgs, TailArgs};
+#[cfg(feature = "server")]
+pub(crate) use dump::dump;
+#[cfg(feature = "server")]
+pub(crate) use queue::{groups, offsets, topics};
+#[cfg(feature = "server")]
+pub(crate) use verify::verify;
 
 /// Lines asked for in one request; more are fetched page by page.
 const PAGE: usize = 1000;
@@ -79,13 +91,8 @@ fn summary(answer: &Value, printed: usize) -> String {
     }
 }
 
-/// Prints the answer of a query with pipes, and what it leaves out.
-fn print_table(
-    out: &mut impl Write,
-    table: &Value,
-    answer: &Value,
-    json: bool,
-) -> anyhow::Result<ExitCode> {
+/// Prints a table, or its rows as one JSON object a line.
+fn print_rows(out: &mut impl Write, table: &Value, json: bool) -> std::io::Result<()> {
     let written = if json {
         text::objects(table).try_for_each(|row| writeln!(out, "{row}"))
     } else {
@@ -94,7 +101,16 @@ fn print_table(
     written
         .and_then(|()| out.flush())
         .or_else(ignore_closed_pipe)
-        .context("cannot write to the standard output")?;
+}
+
+/// Prints the answer of a query with pipes, and what it leaves out.
+fn print_table(
+    out: &mut impl Write,
+    table: &Value,
+    answer: &Value,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    print_rows(out, table, json).context("cannot write to the standard output")?;
     for note in table["notes"].as_array().into_iter().flatten() {
         eprintln!("{}", note.as_str().unwrap_or_default());
     }

@@ -41,6 +41,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 pub mod traces;
+mod verify;
 mod way;
 
 use std::sync::Arc;
@@ -55,6 +56,7 @@ pub use kind::Kind;
 pub use publish::Step;
 pub use remote::{Remote, RemoteError, TailItem};
 pub use search::{SearchRequest, SearchResponse};
+pub use verify::{Verified, verify};
 
 use crate::{
     build::Builder,

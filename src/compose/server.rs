@@ -13,12 +13,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use logboom_broker::log::Flush;
 use logboom_disk::DirLock;
 
 use super::indexes;
 use super::receivers::{self, Receivers};
 use super::{Role, Started, client, listen, part_dir, start_agent};
-use crate::config::{Config, connectable};
+use crate::config::{Config, FlushMode, connectable};
 use crate::supervise::Supervisor;
 use crate::telemetry::Telemetry;
 
@@ -208,6 +209,12 @@ fn broker_config(config: &Config) -> anyhow::Result<logboom_broker::Config> {
         advertised: queue.advertised.clone(),
         default_partitions: queue.partitions,
         auto_create_topics: queue.auto_create_topics,
+        flush: match queue.flush {
+            FlushMode::Always => Flush::Always,
+            FlushMode::Group => Flush::Group,
+            FlushMode::Interval => Flush::Interval(queue.flush_interval),
+            FlushMode::Os => Flush::Os,
+        },
         segment_bytes: queue.segment_bytes,
         retention: Some(queue.retention),
         retention_bytes: queue.retention_bytes,

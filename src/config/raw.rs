@@ -48,6 +48,8 @@ pub(super) struct RawQueue {
     pub(super) advertised: Option<String>,
     pub(super) partitions: Option<u32>,
     pub(super) auto_create_topics: Option<bool>,
+    pub(super) flush: Option<super::FlushMode>,
+    pub(super) flush_interval: Option<Period>,
     pub(super) segment_bytes: Option<Bytes>,
     pub(super) retention: Option<Period>,
     pub(super) retention_bytes: Option<Bytes>,

@@ -44,6 +44,21 @@ fn a_wrong_value_names_its_key_and_what_would_be_right() {
             "1 to 1000",
         ),
         (
+            "version: 1\nqueue: {flush: sometimes}",
+            "queue.flush",
+            "always, group, interval, os",
+        ),
+        (
+            "version: 1\nqueue: {flush: interval, flush_interval: 2h}",
+            "queue.flush_interval",
+            "`1ms` to `1h`",
+        ),
+        (
+            "version: 1\nqueue: {flush: os, flush_interval: 1s}",
+            "queue.flush_interval",
+            "`queue.flush: interval` only",
+        ),
+        (
             "version: 1\nui: {listen: everywhere}",
             "ui.listen",
             "an IP address and a port",

@@ -301,3 +301,36 @@ async fn an_index_cannot_be_opened_as_another_kind_nor_a_split_of_a_newer_format
     let refused = refused.map(|_| ()).unwrap_err().to_string();
     assert!(refused.contains("newer logboom"), "{refused}");
 }
+
+#[tokio::test]
+async fn a_look_through_finds_a_damaged_file_and_a_missing_split() {
+    let mut machine = Machine::new(1);
+    let life = published(&mut machine, 3, NOON_MS).await;
+    let splits = life.publisher.splits_dir.clone();
+    let folder = machine.folder.path();
+    let found = crate::verify(folder).await.unwrap();
+    assert_eq!((found.splits, found.docs, found.damages), (3, 30, vec![]));
+
+    let mut folders: Vec<_> = std::fs::read_dir(&splits)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    folders.sort();
+    let store = std::fs::read_dir(&folders[0])
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|end| end == "store"))
+        .unwrap();
+    let mut bytes = std::fs::read(&store).unwrap();
+    bytes[10] ^= 1;
+    std::fs::write(&store, bytes).unwrap();
+    std::fs::remove_dir_all(&folders[1]).unwrap();
+    let damages = crate::verify(folder).await.unwrap().damages;
+    let paths: Vec<&Path> = damages.iter().map(|(path, _)| path.as_path()).collect();
+    assert_eq!(
+        paths,
+        [store.as_path(), folders[1].as_path()],
+        "{damages:?}"
+    );
+    drop(life);
+}

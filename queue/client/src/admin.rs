@@ -18,12 +18,12 @@ use crate::limits::{self, REQUEST_TIMEOUT};
 /// Administers the queue. Cheap to clone.
 #[derive(Clone)]
 pub struct Admin {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     config: ClientConfig,
-    client: AdminClient<Context>,
+    pub(crate) client: AdminClient<Context>,
     /// One client per group: the group is a client-wide setting of librdkafka.
     committers: Mutex<HashMap<String, Arc<BaseConsumer<Context>>>>,
 }
@@ -129,7 +129,7 @@ impl Admin {
         .await
     }
 
-    async fn blocking<T: Send + 'static>(
+    pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         what: String,
         call: impl FnOnce(&Shared) -> Result<T, KafkaError> + Send + 'static,
@@ -141,7 +141,7 @@ impl Admin {
         result.map_err(|source| self.unavailable(what, source))
     }
 
-    fn unavailable(&self, what: String, source: KafkaError) -> Error {
+    pub(crate) fn unavailable(&self, what: String, source: KafkaError) -> Error {
         Error::Unavailable {
             what,
             bootstrap: self.shared.config.bootstrap.clone(),
@@ -151,6 +151,18 @@ impl Admin {
 }
 
 impl Shared {
+    /// A consumer for looking at what any group has committed; it never becomes a member.
+    pub(crate) fn member_of(&self, group: &str) -> Result<BaseConsumer<Context>, KafkaError> {
+        self.config
+            .consumer(group, limits::PREFETCH_BYTES)
+            .create_with_context(Context::new(&self.config.bootstrap))
+    }
+
+    /// A consumer for looking at partitions, under a name that commits nothing.
+    pub(crate) fn looker(&self) -> Result<BaseConsumer<Context>, KafkaError> {
+        self.member_of(&self.config.client_id)
+    }
+
     fn committer(&self, group: &str) -> Result<Arc<BaseConsumer<Context>>, KafkaError> {
         let mut committers = self
             .committers
