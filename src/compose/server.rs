@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use logboom_broker::log::Flush;
+use logboom_broker::{StatusHandle, log::Flush};
 use logboom_disk::DirLock;
 
 use super::indexes;
@@ -62,10 +62,12 @@ pub(super) async fn start(
     telemetry.start_before_parts(supervisor);
     supervisor.start("metrics", |ready, stop| drain(metrics.clone(), ready, stop));
 
+    let mut queue = None;
     if let Some(listener) = listeners.queue {
         let broker = logboom_broker::Broker::open(broker_config(&config)?)
             .await
             .context("queue")?;
+        queue = Some(broker.status());
         supervisor.start("queue", |ready, stop| broker.run(listener, ready, stop));
         supervisor.last_is_ready().await?;
     }
@@ -88,7 +90,7 @@ pub(super) async fn start(
         supervisor.last_is_ready().await?;
     }
     if let Some(listener) = listeners.ui {
-        let deps = ui_deps(&config, &ports, metrics, supervisor)?;
+        let deps = ui_deps(&config, &ports, metrics, queue, supervisor)?;
         let ui = logboom_ui::Config {
             external_url: config.ui.external_url.clone(),
             ..logboom_ui::Config::default()
@@ -251,6 +253,7 @@ fn ui_deps(
     config: &Config,
     ports: &Value,
     metrics: PrometheusHandle,
+    queue: Option<StatusHandle>,
     supervisor: &Supervisor,
 ) -> anyhow::Result<logboom_ui::Deps> {
     let health = supervisor.health();
@@ -261,6 +264,9 @@ fn ui_deps(
             config.ui.alerting_data.join("alerting.db"),
         )),
         metrics: Arc::new(move || metrics.render()),
+        groups: queue.map(|queue| -> Arc<dyn Fn() -> Value + Send + Sync> {
+            Arc::new(move || serde_json::to_value(queue.groups()).unwrap_or_default())
+        }),
         ports: ports.clone(),
         health: Arc::new(move || health.report()),
     })

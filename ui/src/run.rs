@@ -52,6 +52,8 @@ pub struct Deps {
     pub alerts: Option<logboom_alerting::View>,
     /// Renders the process's metrics as Prometheus text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// The groups that read the queue, as an array, where the queue is in this process.
+    pub groups: Option<Arc<dyn Fn() -> serde_json::Value + Send + Sync>>,
     /// What each listener of the process got, served at `/api/v1/ports`.
     pub ports: serde_json::Value,
     /// Each part of the process and whether it is ready.

@@ -103,9 +103,10 @@ impl Broker {
 
     /// A view for those who only look.
     pub fn status(&self) -> StatusHandle {
-        let node = self.node.clone();
+        let (node, grouped) = (self.node.clone(), self.node.clone());
         StatusHandle {
             read: Arc::new(move || node.status()),
+            groups: Arc::new(move || grouped.lag.groups()),
         }
     }
 

@@ -53,9 +53,15 @@ pub struct Status {
 #[derive(Clone)]
 pub struct StatusHandle {
     pub(crate) read: Arc<dyn Fn() -> Status + Send + Sync>,
+    pub(crate) groups: Arc<dyn Fn() -> Vec<GroupStatus> + Send + Sync>,
 }
 
 impl StatusHandle {
+    /// The groups alone, for those who ask often: see [`Status::groups`].
+    pub fn groups(&self) -> Vec<GroupStatus> {
+        (self.groups)()
+    }
+
     /// The state of this moment.
     pub fn get(&self) -> Status {
         (self.read)()

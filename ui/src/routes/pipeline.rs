@@ -6,13 +6,17 @@ use axum::response::Response;
 use super::{App, json};
 use crate::error::ApiError;
 
-/// Agents, partitions with their lag, and the indexer.
+/// Agents, partitions with their lag, the indexer, and, where the queue is in this process, the groups that read it.
 #[utoipa::path(get, path = "/api/v1/pipeline", responses(
     (status = 200, description = "State of the pipeline", body = Object),
     (status = 502, description = "The indexer does not answer", body = super::answer::ErrorAnswer),
 ))]
 pub(super) async fn pipeline(State(shared): App) -> Result<Response, ApiError> {
-    Ok(json(shared.deps.search.pipeline().await?))
+    let mut state = shared.deps.search.pipeline().await?;
+    if let (Some(groups), Some(state)) = (&shared.deps.groups, state.as_object_mut()) {
+        state.insert("groups".to_owned(), groups());
+    }
+    Ok(json(&state))
 }
 
 /// The port that each listener of this process got.

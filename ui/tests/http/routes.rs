@@ -107,6 +107,7 @@ async fn alerts_before_the_first_start_of_alerting_are_an_error_not_silence() {
             directory.path().join("alerting.db"),
         )),
         metrics: Arc::new(String::new),
+        groups: None,
         ports: json!({}),
         health: Arc::new(Vec::new),
     };
@@ -135,10 +136,9 @@ async fn health_ports_metrics_and_description_answer() {
         body(server.get("/api/v1/ports").await).await,
         json!({"http": 7480})
     );
-    assert_eq!(
-        body(server.get("/api/v1/pipeline").await).await["indexer"]["docs"],
-        7
-    );
+    let pipeline = body(server.get("/api/v1/pipeline").await).await;
+    assert_eq!(pipeline["indexer"]["docs"], 7);
+    assert_eq!(pipeline["groups"][0]["lost_records"], 7);
     assert_eq!(
         server.get("/metrics").await.text().await.unwrap(),
         "logboom_test_total 1\n"

@@ -175,6 +175,9 @@ fn deps(indexer_url: &str, ready: bool) -> Deps {
         search: Remote::new(indexer_url).unwrap(),
         alerts: None,
         metrics: Arc::new(|| "logboom_test_total 1\n".to_owned()),
+        groups: Some(Arc::new(
+            || json!([{"group": "readers", "lost_records": 7}]),
+        )),
         ports: json!({"http": 7480}),
         health: Arc::new(move || vec![("queue".to_owned(), true), ("indexer".to_owned(), ready)]),
     }

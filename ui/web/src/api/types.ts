@@ -192,8 +192,21 @@ export interface Indexer {
   gaps: number
 }
 
+/** A consumer group on one topic. */
+export interface Group {
+  group: string
+  topic: string
+  lag_records: number
+  lag_bytes: number
+  lag_seconds: number
+  lost_records: number
+  is_losing: boolean
+}
+
 export interface Pipeline {
   agents: Agent[]
   partitions: Partition[]
+  /** Only where the queue runs in the server's process. */
+  groups?: Group[]
   indexer: Indexer
 }

@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { Fragment, useState, type ReactNode } from 'react'
 import { alerts, pipeline, rules } from '../api/client'
-import type { Agent, Indexer, Partition } from '../api/types'
+import type { Agent, Group, Indexer, Partition } from '../api/types'
 import { formatAge, formatBytes, formatCount, formatShort, t } from '../i18n'
 import { Empty } from '../shell/Empty'
 import { Failure } from '../shell/Failure'
@@ -23,7 +23,7 @@ export function PipelinePage() {
     return <div className="page padded"><h1>{t.pages.pipeline}</h1><Failure message={found.error.message} onRetry={() => void found.refetch()} /></div>
   }
   if (!found.data) return <div className="page padded"><h1>{t.pages.pipeline}</h1></div>
-  const { agents, partitions, indexer } = found.data
+  const { agents, partitions, groups, indexer } = found.data
   return (
     <div className="page padded">
       <h1>{t.pages.pipeline}</h1>
@@ -37,6 +37,12 @@ export function PipelinePage() {
         <h2>{t.pipeline.partitions}</h2>
         {partitions.length === 0 ? <Empty title={t.pipeline.noPartitions} /> : <Partitions partitions={partitions} />}
       </section>
+      {groups && groups.length > 0 && (
+        <section>
+          <h2>{t.pipeline.groups}</h2>
+          <Groups groups={groups} />
+        </section>
+      )}
       <section aria-label={t.pipeline.indexer}>
         <h2>{t.pipeline.indexer}</h2>
         <Health indexer={indexer} />
@@ -145,6 +151,23 @@ function Partitions({ partitions }: { partitions: Partition[] }) {
           <td className="number">{offset(partition.next)}</td>
           <td className="number">{offset(partition.published)}</td>
           <td className="number"><Lag partition={partition} /></td>
+        </tr>
+      ))}
+    </Table>
+  )
+}
+
+function Groups({ groups }: { groups: Group[] }) {
+  return (
+    <Table label={t.pipeline.groups} head={[t.pipeline.group, t.pipeline.topic, t.pipeline.lag, t.pipeline.size, t.pipeline.oldest, t.pipeline.lost]} numbers={[2, 3, 4, 5]}>
+      {groups.map((group) => (
+        <tr key={`${group.group}/${group.topic}`}>
+          <td><b>{group.group}</b></td>
+          <td>{group.topic}</td>
+          <td className={group.lag_records === 0 ? 'number faint' : 'number'}>{formatCount(group.lag_records)}</td>
+          <td className="number">{formatBytes(group.lag_bytes)}</td>
+          <td className="number">{group.lag_records === 0 ? '–' : formatAge(group.lag_seconds * 1000)}</td>
+          <td className={group.is_losing ? 'number warn' : group.lost_records === 0 ? 'number faint' : 'number'}>{formatCount(group.lost_records)}</td>
         </tr>
       ))}
     </Table>
