@@ -172,6 +172,7 @@ fn stage<'a>(share: &'a Share, buffer: &mut Vec<u8>) -> (Option<Staged<'a>>, Vec
     }
     let now_ms = (share.log.env.clock)();
     let bytes: usize = share.appends.iter().map(|append| append.batch.len()).sum();
+    tail.is_settled = false;
     if let Err(error) = make_room(share, core, &mut tail, bytes as u64, now_ms) {
         return refuse(refusal(core, &error));
     }

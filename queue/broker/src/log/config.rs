@@ -43,6 +43,9 @@ pub struct LogConfig {
     /// Appends are refused, retriably, rather than leave less than this free on the disk.
     pub disk_free_min_bytes: u64,
     pub flush: Flush,
+    /// Threads that create, open and close partitions side by side: most of that is waiting for syncs, which a disk does
+    /// together. 1: in the caller's.
+    pub threads: usize,
     /// How long a group waits for more appends once it has one. The group before it, while it is being synced,
     /// does the collecting; a wait on top only helps disks whose sync costs more than this.
     pub group_wait: Duration,
@@ -83,6 +86,7 @@ impl Default for LogConfig {
             retention_bytes: None,
             disk_free_min_bytes: 256 << 20,
             flush: Flush::Group,
+            threads: 16,
             group_wait: Duration::ZERO,
         }
     }

@@ -13,9 +13,9 @@ pub(super) const UNSYNCED_BYTES_MAX: usize = GROUP_BYTES_MAX;
 /// connections: 16 full groups are more than a disk's breath, and fit in memory.
 pub(super) const PENDING_BYTES_MAX: usize = 64 << 20;
 
-/// A segment reserves its space in steps that double between these: 4,096 idle partitions hold 4 GiB at most, a
-/// busy one reserves eight times a segment.
-pub(super) const ALLOCATE_BYTES_MIN: u64 = 1 << 20;
+/// A segment reserves its space in steps that double between these: 8,192 idle partitions hold 512 MiB, a busy one
+/// reserves fifteen times a segment of 128 MiB.
+pub(super) const ALLOCATE_BYTES_MIN: u64 = 64 << 10;
 /// See [`ALLOCATE_BYTES_MIN`].
 pub(super) const ALLOCATE_BYTES_MAX: u64 = 16 << 20;
 

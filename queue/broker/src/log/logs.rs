@@ -27,6 +27,7 @@ use super::open::OpenSegments;
 use super::partition::{Core, Env, PartitionLog, dir_name, is_left_over, parse_dir_name};
 use super::recovery::{create_partition, open_partition};
 use super::segment::DELETED_SUFFIX;
+use super::side_by_side;
 use super::sync_pool::SyncPool;
 use super::writer::{self, Message};
 use crate::limits::TOPIC_NAME_BYTES_MAX;
@@ -133,25 +134,45 @@ impl Logs {
 
     /// A new, empty partition that survives a crash. Blocking.
     pub fn create(&self, topic: &str, partition: i32) -> Result<Arc<PartitionLog>, LogError> {
+        let created = self.create_all(topic, &[partition])?;
+        Ok(created.into_iter().next().expect("one was asked for"))
+    }
+
+    /// New, empty partitions of `topic` that survive a crash. After an error some may be there. Blocking.
+    pub fn create_all(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+    ) -> Result<Vec<Arc<PartitionLog>>, LogError> {
         check_topic(topic)?;
         let _changing = self.changing();
         if self.writer().is_none() {
             return Err(LogError::Closed);
         }
-        let name = dir_name(topic, partition);
-        if self.get(topic, partition).is_some() {
+        let known = |number: &&i32| self.get(topic, **number).is_some();
+        if let Some(number) = partitions.iter().find(known) {
+            let name = dir_name(topic, *number);
             return Err(LogError::Exists { name });
         }
-        let core = create_partition(&self.env, &self.dir.join(name))?;
-        let log = Arc::new(PartitionLog::new(
-            topic,
-            partition,
-            self.env.clone(),
-            Ok(core),
-        ));
-        self.partitions_mut()
-            .insert((topic.into(), partition), log.clone());
-        Ok(log)
+        let cores = side_by_side::each(self.env.config.threads, partitions, |number| {
+            create_partition(&self.env, &self.dir.join(dir_name(topic, *number)))
+        });
+        let mut created = Vec::with_capacity(partitions.len());
+        let mut outcome = Ok(());
+        for (number, core) in partitions.iter().zip(cores) {
+            match core {
+                Ok(core) => {
+                    let log = PartitionLog::new(topic, *number, self.env.clone(), Ok(core));
+                    created.push(Arc::new(log));
+                }
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
+        }
+        let mut all = self.partitions_mut();
+        for log in &created {
+            all.insert((topic.into(), log.partition()), log.clone());
+        }
+        outcome.map(|()| created)
     }
 
     /// What a partition is set to that nobody has configured.
@@ -245,23 +266,22 @@ impl Logs {
         if !self.stop_writer() {
             return Ok(());
         }
-        let mut outcome = Ok(());
-        for log in self.list() {
+        let closed = side_by_side::each(self.env.config.threads, &self.list(), |log| {
             let Ok(core) = log.core() else {
-                outcome = outcome.and(Err(LogError::Failed {
+                return Err(LogError::Failed {
                     reason: log.failure().unwrap_or_default(),
-                }));
-                continue;
+                });
             };
             core.close();
             if let Some(reason) = log.failure() {
-                outcome = outcome.and(Err(LogError::Failed { reason }));
-            } else if let Err(error) = settle(&self.env, core) {
-                tracing::error!(partition = ?log, error = %one_line(&error), "partition did not close");
-                outcome = outcome.and(Err(error.into()));
+                return Err(LogError::Failed { reason });
             }
-        }
-        outcome?;
+            settle(&self.env, core).map_err(|error| {
+                tracing::error!(partition = ?log, error = %one_line(&error), "partition did not close");
+                error.into()
+            })
+        });
+        closed.into_iter().collect::<Result<(), LogError>>()?;
         atomic_replace(
             self.env.disk.as_ref(),
             &self.dir.join(CLEAN_MARK),
@@ -330,6 +350,9 @@ impl Drop for Logs {
 fn settle(env: &Env, core: &Core) -> Result<(), DiskError> {
     let _start = core.start();
     let mut tail = core.tail();
+    if tail.is_settled {
+        return Ok(());
+    }
     let (file, index, log_start) = {
         let view = core.view();
         (
@@ -356,7 +379,7 @@ fn take_clean_mark(disk: &dyn Disk, dir: &Path) -> Result<bool, LogError> {
 }
 
 fn open_partitions(env: &Arc<Env>, dir: &Path, clean: bool) -> Result<ByName, LogError> {
-    let mut partitions = ByName::new();
+    let mut found = Vec::new();
     for entry in env.disk.list(dir)? {
         let path = dir.join(&entry.name);
         if is_left_over(&entry.name) {
@@ -366,19 +389,21 @@ fn open_partitions(env: &Arc<Env>, dir: &Path, clean: bool) -> Result<ByName, Lo
             }
             continue;
         }
-        let Some((topic, partition)) = parse_dir_name(&entry.name).filter(|_| entry.is_dir) else {
-            continue;
-        };
-        let core = open_partition(env, &path, clean).map_err(|error| {
+        if let Some((topic, partition)) = parse_dir_name(&entry.name).filter(|_| entry.is_dir) {
+            found.push((topic.to_owned(), partition, path));
+        }
+    }
+    let opened = side_by_side::each(env.config.threads, &found, |(topic, partition, path)| {
+        let core = open_partition(env, path, clean).map_err(|error| {
             let reason = one_line(&error);
             metrics::counter!(super::metrics::PARTITION_FAILURES).increment(1);
             tracing::error!(topic, partition, error = %reason, "partition is refused");
             reason
         });
-        let log = PartitionLog::new(topic, partition, env.clone(), core);
-        partitions.insert((topic.into(), partition), Arc::new(log));
-    }
-    Ok(partitions)
+        let log = PartitionLog::new(topic, *partition, env.clone(), core);
+        ((Arc::from(topic.as_str()), *partition), Arc::new(log))
+    });
+    Ok(opened.into_iter().collect())
 }
 
 /// Removes a file, or a directory with its files, if it is there.

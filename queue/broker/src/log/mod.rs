@@ -38,6 +38,7 @@ mod recovery;
 mod retention;
 mod scan;
 mod segment;
+mod side_by_side;
 mod state;
 mod sync_pool;
 mod time;

@@ -111,6 +111,9 @@ pub(super) struct Tail {
     pub(super) producers: Producers,
     /// Position up to which the open segment's index was noted on disk.
     pub(super) noted: u64,
+    /// Whether the files are as closing the log would leave them, so that partitions that nobody writes to cost a stop
+    /// nothing.
+    pub(super) is_settled: bool,
     /// Whether it is among [`Env::unsynced`].
     pub(super) is_unsynced: bool,
 }
@@ -270,6 +273,7 @@ impl Core {
             !index.summary.is_empty(),
             "a segment without records has the name of the next one"
         );
+        tail.is_settled = false;
         // What is acknowledged unsynced is from here on; the cut has to be as well, since the index will say how long it is.
         file.set_len(end_position)?;
         tail.allocated = end_position;

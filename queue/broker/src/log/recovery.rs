@@ -46,6 +46,7 @@ pub(super) fn create_partition(env: &Env, dir: &Path) -> Result<Core, LogError> 
         allocated,
         producers: Producers::default(),
         noted: DATA_FROM,
+        is_settled: false,
         is_unsynced: false,
     };
     let view = View {
@@ -128,6 +129,7 @@ pub(super) fn open_partition(env: &Env, dir: &Path, clean: bool) -> Result<Core,
         allocated: last.file.len()?.max(end_position),
         producers: segments.producers.clone(),
         noted: end_position,
+        is_settled: clean,
         is_unsynced: false,
     };
     Ok(Core::new(

@@ -174,6 +174,8 @@ impl Machine {
             checkpoint_bytes: 3 << 10,
             retention: Some(Duration::from_millis(1000)),
             disk_free_min_bytes: 0,
+            // The order of calls is the seed's to decide.
+            threads: 1,
             ..LogConfig::default()
         };
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -374,6 +374,18 @@ impl Inner {
         })
     }
 
+    /// The logs of partitions 0 to `count`, those that are not there created.
+    fn open_logs(&self, topic: &str, count: i32) -> Result<Vec<Arc<PartitionLog>>, TopicError> {
+        let is_missing = |number: &i32| self.logs.get(topic, *number).is_none();
+        let missing: Vec<i32> = (0..count).filter(is_missing).collect();
+        self.logs
+            .create_all(topic, &missing)
+            .map_err(|error| TopicError::Storage(error.to_string()))?;
+        (0..count)
+            .map(|number| self.open_log(topic, number))
+            .collect()
+    }
+
     fn open_log(&self, topic: &str, partition: i32) -> Result<Arc<PartitionLog>, TopicError> {
         if let Some(log) = self.logs.get(topic, partition) {
             return Ok(log);
@@ -464,9 +476,7 @@ impl Inner {
                 "removed what an earlier topic of this name had left"
             );
         }
-        let logs = (0..partitions as i32)
-            .map(|number| self.open_log(name, number))
-            .collect::<Result<_, _>>()?;
+        let logs = self.open_logs(name, partitions as i32)?;
         let topic = Arc::new(Topic {
             name: name.into(),
             id: Uuid::new_v4(),
@@ -501,9 +511,7 @@ impl Inner {
         if check_only {
             return Ok(());
         }
-        let logs = (0..total as i32)
-            .map(|number| self.open_log(name, number))
-            .collect::<Result<_, _>>()?;
+        let logs = self.open_logs(name, total as i32)?;
         self.store_and_put(Arc::new(Topic {
             name: old.name.clone(),
             id: old.id,
