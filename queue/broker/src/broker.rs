@@ -3,14 +3,18 @@
 //! Order of the end: no new connections; every session answers what it has read; the timers stop; the journals of
 //! transactions and offsets and the logs are written out and the clean-shutdown mark is set. A kill instead of that costs a longer start.
 
+use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use logboom_disk::{DirLock, Disk, RealDisk};
 use metrics::{counter, gauge};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +29,8 @@ use crate::metrics as names;
 use crate::node::{Node, Peer};
 use crate::offsets::Offsets;
 use crate::producer_ids::ProducerIds;
+use crate::security::{self, Admitted, Listener, Listeners, Terms, Users};
+use crate::session::SessionError;
 use crate::status::StatusHandle;
 use crate::topics::Topics;
 use crate::transactions::{self, Transactions};
@@ -84,6 +90,7 @@ impl Broker {
             Some(id) => id.clone(),
             None => stored_cluster_id(&*disk, &dir)?,
         };
+        let users = Users::open(disk.clone(), config.users_file.clone())?;
         let node = Node::new(
             config,
             cluster_id,
@@ -91,6 +98,7 @@ impl Broker {
             offsets,
             producer_ids,
             transactions,
+            users,
         );
         let node = Arc::new(node);
         Ok(Broker {
@@ -113,7 +121,7 @@ impl Broker {
     /// Serves until `stop`; then refuses new connections, finishes what was accepted, syncs and returns.
     pub async fn run(
         self,
-        listener: TcpListener,
+        listeners: impl Into<Listeners>,
         ready: watch::Sender<bool>,
         stop: CancellationToken,
     ) -> Result<(), Error> {
@@ -123,8 +131,12 @@ impl Broker {
             disk,
             lock,
         } = self;
-        if let Ok(address) = listener.local_addr() {
-            info!(%address, cluster = node.cluster_id, "queue serves");
+        let listeners: Vec<Listener> = listeners.into().0;
+        for listener in &listeners {
+            if let Ok(address) = listener.socket.local_addr() {
+                let protocol = listener.terms.protocol();
+                info!(%address, protocol, cluster = node.cluster_id, "queue serves");
+            }
         }
         // What a crash interrupted is ended before anybody can ask for it.
         transactions::finish_prepared(&node).await;
@@ -140,9 +152,17 @@ impl Broker {
             async move { transactions::keep_time(&node, stop).await }
         });
         timers.spawn(retention::run(node.clone(), disk, timers_stop.clone()));
+        timers.spawn(security::reload(
+            node.clone(),
+            listeners
+                .iter()
+                .filter_map(|listener| listener.terms.tls.clone())
+                .collect(),
+            timers_stop.clone(),
+        ));
 
         ready.send_replace(true);
-        let served = accept(&node, listener, &mut timers, stop).await;
+        let served = accept(&node, listeners, &mut timers, stop).await;
         ready.send_replace(false);
 
         timers_stop.cancel();
@@ -177,12 +197,13 @@ impl Broker {
 /// the serving.
 async fn accept(
     node: &Arc<Node>,
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     timers: &mut JoinSet<()>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let mut sessions = JoinSet::new();
     let sessions_stop = CancellationToken::new();
+    let mut accepting: FuturesUnordered<_> = listeners.into_iter().map(accept_one).collect();
     let outcome = loop {
         tokio::select! {
             () = stop.cancelled() => break Ok(()),
@@ -190,16 +211,19 @@ async fn accept(
                 break joined(ended, "timers").and(Err(Error::Panicked { task: "timers" }));
             }
             Some(ended) = sessions.join_next(), if !sessions.is_empty() => log_session(ended),
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => start_session(node, stream, &mut sessions, &sessions_stop),
-                Err(error) => {
-                    warn!(%error, "connection cannot be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+            Some((listener, accepted)) = accepting.next() => {
+                match accepted {
+                    Ok((stream, _)) => start_session(node, &listener.terms, stream, &mut sessions, &sessions_stop),
+                    Err(error) => {
+                        warn!(%error, "connection cannot be accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
                 }
-            },
+                accepting.push(accept_one(listener));
+            }
         }
     };
-    drop(listener);
+    drop(accepting);
     sessions_stop.cancel();
     let drained = tokio::time::timeout(node.config.drain_timeout, async {
         while let Some(ended) = sessions.join_next().await {
@@ -213,8 +237,15 @@ async fn accept(
     outcome
 }
 
+/// Each listener is waited for on its own, so that a busy one does not keep the others waiting.
+async fn accept_one(listener: Listener) -> (Listener, io::Result<(TcpStream, SocketAddr)>) {
+    let accepted = listener.socket.accept().await;
+    (listener, accepted)
+}
+
 fn start_session(
     node: &Arc<Node>,
+    terms: &Arc<Terms>,
     stream: TcpStream,
     sessions: &mut JoinSet<()>,
     stop: &CancellationToken,
@@ -231,20 +262,53 @@ fn start_session(
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%remote, %error, "small answers may be delayed");
     }
-    let (node, stop) = (node.clone(), stop.clone());
+    let (node, terms, stop) = (node.clone(), terms.clone(), stop.clone());
     sessions.spawn(async move {
         let _counted = Counted::new(&node);
-        let peer = Peer {
-            remote,
-            local,
-            closing: CancellationToken::new(),
-        };
-        let (reader, writer) = stream.into_split();
-        if let Err(error) = session::serve(node.clone(), peer, reader, writer, stop).await {
+        if let Err(error) = converse(&node, &terms, stream, (remote, local), stop).await {
             counter!(names::CONNECTIONS_FAILED, "reason" => error.reason()).increment(1);
-            debug!(%remote, %error, "connection closed");
+            match &error {
+                SessionError::Admission(error)
+                    if error.is_telling() && node.refusals.may_tell() =>
+                {
+                    warn!(%remote, %error, "connection refused");
+                }
+                error => debug!(%remote, %error, "connection closed"),
+            }
         }
     });
+}
+
+/// A connection from its first byte to its last.
+async fn converse(
+    node: &Arc<Node>,
+    terms: &Terms,
+    stream: TcpStream,
+    (remote, local): (SocketAddr, SocketAddr),
+    stop: CancellationToken,
+) -> Result<(), SessionError> {
+    let admitting = security::admit(&node.admissions, terms, stream);
+    let Some(admitted) = stop.run_until_cancelled(admitting).await else {
+        return Ok(());
+    };
+    let (stream, principal) = admitted?;
+    let peer = Peer {
+        remote,
+        local,
+        advertised: terms.advertised.clone(),
+        principal,
+        closing: CancellationToken::new(),
+    };
+    match stream {
+        Admitted::Plain(stream) => {
+            let (reader, writer) = stream.into_split();
+            session::serve(node.clone(), peer, reader, writer, stop).await
+        }
+        Admitted::Tls(stream) => {
+            let (reader, writer) = tokio::io::split(stream);
+            session::serve(node.clone(), peer, reader, writer, stop).await
+        }
+    }
 }
 
 /// A connection in the count, also when its session panics.
@@ -327,6 +391,9 @@ fn check(config: &Config) -> Result<(), Error> {
     }
     if config.flush == Flush::Interval(Duration::ZERO) {
         return refuse("flush", "an interval of `0`: must be longer".to_owned());
+    }
+    if config.reload_interval.is_zero() {
+        return refuse("reload_interval", "`0`: must be longer".to_owned());
     }
     if config.retention_interval.is_zero() {
         return refuse("retention_interval", "`0`: must be longer".to_owned());

@@ -12,7 +12,7 @@ use crate::log::Flush;
 pub struct Config {
     /// The directory that this broker owns, by lock, for as long as it runs.
     pub data_dir: PathBuf,
-    /// What clients are told to connect to. `None`: the address by which each client reached us,
+    /// What clients are told to connect to, unless their listener says otherwise. `None`: the address by which each client reached us,
     /// which is right unless a NAT or a container boundary lies between.
     pub advertised: Option<(String, u16)>,
     /// Reported by Metadata and DescribeCluster. `None`: made once and kept in the data directory.
@@ -48,13 +48,19 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// How long a stop waits for requests that were already accepted.
     pub drain_timeout: Duration,
+    /// The users that listeners with SASL know: what [`UsersFile`](crate::UsersFile) writes. It may be missing.
+    pub users_file: PathBuf,
+    /// How often users and certificates are looked at for changes.
+    pub reload_interval: Duration,
 }
 
 impl Config {
     /// The documented defaults on the given data directory.
     pub fn new(data_dir: impl Into<PathBuf>) -> Config {
+        let data_dir = data_dir.into();
         Config {
-            data_dir: data_dir.into(),
+            users_file: data_dir.join("users"),
+            data_dir,
             advertised: None,
             cluster_id: None,
             node_id: 1,
@@ -72,6 +78,7 @@ impl Config {
             max_connections: limits::CONNECTIONS_MAX,
             idle_timeout: limits::IDLE_TIMEOUT,
             drain_timeout: limits::DRAIN_TIMEOUT,
+            reload_interval: limits::RELOAD_INTERVAL,
         }
     }
 }

@@ -33,6 +33,14 @@ pub enum Error {
         /// Why not, and what is allowed.
         problem: String,
     },
+    /// A certificate, key or CA that TLS cannot be made of.
+    #[error("`{path}` cannot be used for TLS: {source}")]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The listener failed.
     #[error("queue listener failed: {0}")]
     Listen(#[source] std::io::Error),

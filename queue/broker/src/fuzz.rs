@@ -14,6 +14,11 @@ pub fn decode(frame: &[u8]) {
     let _refused = codec::decode(Bytes::copy_from_slice(frame)).is_err();
 }
 
+/// Takes any bytes as the tokens of every SASL mechanism.
+pub fn sasl(first: &[u8], second: &[u8]) {
+    crate::security::fuzz_sasl(first, second);
+}
+
 /// Decodes any bytes as the body of every request in every version, behind a header that is right.
 pub fn decode_body(body: &[u8]) {
     for shape in shape::SHAPES {

@@ -1,7 +1,7 @@
 //! The built-in queue: a Kafka-wire broker on one data directory.
 //!
-//! `session` reads frames, `wire` bounds and decodes them, `api` answers them out of `topics`, `groups`, `offsets`,
-//! `transactions` and `log`. An acknowledged record is on disk; a consumer sees synced records only. The crate knows nothing of
+//! `security` admits connections, `session` reads frames, `wire` bounds and decodes them, `api` answers them out of
+//! `topics`, `groups`, `offsets`, `transactions` and `log`. An acknowledged record is on disk; a consumer sees synced records only. The crate knows nothing of
 //! what the records mean.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -20,6 +20,7 @@ mod node;
 mod offsets;
 mod producer_ids;
 mod retention;
+mod security;
 mod session;
 mod status;
 mod stored;
@@ -31,5 +32,9 @@ mod wire;
 pub use broker::Broker;
 pub use config::Config;
 pub use error::Error;
+pub use security::{
+    ClientCertificates, Credential, Listener, ListenerConfig, Listeners, Mechanism, SaslConfig,
+    TlsFiles, UnknownMechanism, UsersError, UsersFile,
+};
 pub use status::{GroupStatus, PartitionStatus, Status, StatusHandle};
 pub use verify::{Verified, verify};

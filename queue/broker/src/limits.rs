@@ -163,6 +163,58 @@ pub const TRANSACTIONS_JOURNAL_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// thousand of 2^63 ids are skipped by a crash.
 pub const PRODUCER_ID_BLOCK: i64 = 1000;
 
+/// Connections that have not said yet who they are, over all listeners that ask: a restart of a hundred agents at once
+/// fits, and a flood of strangers leaves seven eighths of `CONNECTIONS_MAX` to those who are known. Who comes when all
+/// are taken is closed at once, counted, and comes again by itself.
+pub const STRANGERS_MAX: usize = 128;
+
+/// Time that a stranger has for TLS and SASL together: ten round trips around the world and a slow password check.
+pub const ADMISSION_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Frame of a stranger. SCRAM's messages are a few hundred bytes; Kafka's own bound is 512 KiB, for Kerberos tickets.
+pub const STRANGERS_FRAME_BYTES_MAX: usize = 64 * 1024;
+
+/// Frames that a stranger may send: ApiVersions twice, a handshake and two tokens are five.
+pub const ADMISSION_REQUESTS_MAX: usize = 16;
+
+/// What an answer to a wrong password waits for: a stranger's place tries twice a second, all 128 of them 256 times.
+pub const REFUSAL_DELAY: Duration = Duration::from_millis(500);
+
+/// Passwords of PLAIN that are checked at a time: each takes a thread for about 10 ms.
+pub const PASSWORD_CHECKS_MAX: usize = 2;
+
+/// Lines a second about refused logins and requests; the metrics count them all.
+pub const REFUSALS_TOLD_EVERY: Duration = Duration::from_secs(1);
+
+/// Rounds of PBKDF2 for new passwords: the most that Apache Kafka takes (so that keys can move there), four times RFC
+/// 7677's least. It is what a stolen file costs its reader a try, and what a client pays at each connection: about 8 ms
+/// of librdkafka's time. Passwords that are long and random are the better defence.
+pub const SCRAM_ITERATIONS: u32 = 16_384;
+
+/// Rounds that a stored key may have been made with.
+pub const SCRAM_ITERATIONS_MIN: u32 = 4096;
+/// See [`SCRAM_ITERATIONS_MIN`]: PLAIN pays for them here.
+pub const SCRAM_ITERATIONS_MAX: u32 = 100_000;
+
+/// Salt of a key.
+pub const SCRAM_SALT_BYTES: usize = 16;
+
+/// Users in the file: 700 bytes each.
+pub const USERS_MAX: usize = 4096;
+
+/// Name of a user.
+pub const USER_NAME_BYTES_MAX: usize = 249;
+
+/// A password.
+pub const PASSWORD_BYTES_MAX: usize = 1024;
+
+/// Certificates, keys and CAs in one PEM file: the list of all public CAs is 220 KiB.
+pub const PEM_BYTES_MAX: u64 = 1024 * 1024;
+
+/// How often the files that the settings name are looked at for changes: a new user can log in before the operator has
+/// typed the next command.
+pub const RELOAD_INTERVAL: Duration = Duration::from_secs(2);
+
 /// Frames up to this size, and so much of each larger one that waits for its share, do not count against
 /// `IN_FLIGHT_BYTES_MAX`, so that heartbeats and commits pass while large frames wait for their turn. One a connection
 /// is 160 MiB at `CONNECTIONS_MAX`. A client that pipelines has up to 33 of them in flight (twice

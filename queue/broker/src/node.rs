@@ -15,6 +15,7 @@ use crate::lag::Lag;
 use crate::limits::{FETCH_BYTES_IN_FLIGHT_MAX, IN_FLIGHT_BYTES_MAX};
 use crate::offsets::Offsets;
 use crate::producer_ids::ProducerIds;
+use crate::security::{Admissions, Principal, Refusals, Users};
 use crate::status::{PartitionStatus, Status};
 use crate::topics::{Topic, TopicError, Topics};
 use crate::transactions::Transactions;
@@ -32,6 +33,9 @@ pub(crate) struct Node {
     /// Kept by the retention task, for those who look; the log itself refuses appends.
     pub(crate) disk_low: AtomicBool,
     pub(crate) connections: AtomicUsize,
+    pub(crate) admissions: Admissions,
+    /// Bounds the lines about those who may not.
+    pub(crate) refusals: Refusals,
     /// Permits are bytes of request frames.
     pub(crate) frame_budget: Arc<Semaphore>,
     /// Permits are bytes of Fetch answers.
@@ -46,6 +50,7 @@ impl Node {
         offsets: Offsets,
         producer_ids: ProducerIds,
         transactions: Transactions,
+        users: Users,
     ) -> Node {
         Node {
             config,
@@ -58,6 +63,8 @@ impl Node {
             lag: Lag::default(),
             disk_low: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
+            admissions: Admissions::new(users),
+            refusals: Refusals::default(),
             frame_budget: Arc::new(Semaphore::new(IN_FLIGHT_BYTES_MAX)),
             fetch_budget: Arc::new(Semaphore::new(FETCH_BYTES_IN_FLIGHT_MAX)),
         }
@@ -135,6 +142,9 @@ pub(crate) fn now_ms() -> i64 {
 pub(crate) struct Peer {
     pub(crate) remote: SocketAddr,
     pub(crate) local: SocketAddr,
+    /// What its listener wants to be called, if it does not go by the settings of the whole broker.
+    pub(crate) advertised: Option<(String, u16)>,
+    pub(crate) principal: Principal,
     /// Cancelled when nothing more will come from the client, or the broker is stopping: long waits end early.
     pub(crate) closing: CancellationToken,
 }
@@ -142,7 +152,7 @@ pub(crate) struct Peer {
 impl Peer {
     /// Host and port under which this client can reach the broker again.
     pub(crate) fn advertised(&self, config: &Config) -> (String, i32) {
-        match &config.advertised {
+        match self.advertised.as_ref().or(config.advertised.as_ref()) {
             // Port 0 stands for the port that was bound.
             Some((host, 0)) => (host.clone(), i32::from(self.local.port())),
             Some((host, port)) => (host.clone(), i32::from(*port)),
@@ -179,7 +189,8 @@ pub(crate) mod testing {
             Topics::open(disk.clone(), dir, logs).unwrap(),
             Offsets::open(disk.clone(), dir).unwrap(),
             ProducerIds::open(disk.clone(), dir).unwrap(),
-            Transactions::open(disk, dir).unwrap(),
+            Transactions::open(disk.clone(), dir).unwrap(),
+            Users::open(disk, dir.join("users")).unwrap(),
         )
     }
 
@@ -188,6 +199,8 @@ pub(crate) mod testing {
         Peer {
             remote: address,
             local: address,
+            advertised: None,
+            principal: Principal::anonymous(),
             closing: CancellationToken::new(),
         }
     }

@@ -30,6 +30,7 @@ use crate::limits::{
 };
 use crate::metrics as names;
 use crate::node::{Node, Peer};
+use crate::security::AdmissionError;
 use crate::wire::codec::{self, DecodeError, Decoded, EncodeError, Tag};
 use crate::wire::frame::{self, Body, FrameError};
 
@@ -39,6 +40,8 @@ const READ_BUFFER_BYTES: usize = 16 * 1024;
 /// Why a connection ended otherwise than by the client's closing it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SessionError {
+    #[error(transparent)]
+    Admission(#[from] AdmissionError),
     #[error(transparent)]
     Frame(#[from] FrameError),
     #[error(transparent)]
@@ -57,6 +60,7 @@ impl SessionError {
     /// For the metric.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
+            SessionError::Admission(error) => error.reason(),
             SessionError::Frame(FrameError::Length { .. }) => "frame_length",
             SessionError::Frame(FrameError::Slow { .. }) => "slow_request",
             SessionError::Frame(_) | SessionError::Write(_) => "network",
@@ -312,7 +316,12 @@ async fn write(
     let Some(frame) = outgoing.frame else {
         return Ok(());
     };
-    timeout(WRITE_TIMEOUT, writer.write_all(&frame))
+    let writing = async {
+        writer.write_all(&frame).await?;
+        // TLS has taken it by now, and may not have passed it on.
+        writer.flush().await
+    };
+    timeout(WRITE_TIMEOUT, writing)
         .await
         .map_err(|_| SessionError::SlowReader)?
         .map_err(SessionError::Write)

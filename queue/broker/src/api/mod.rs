@@ -21,6 +21,7 @@ use kafka_protocol::protocol::StrBytes;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::node::{Node, Peer};
+use crate::security;
 use crate::wire::{codec, shape};
 
 /// What a request comes with besides its body.
@@ -116,6 +117,8 @@ pub(crate) async fn answer(call: Call<'_>, request: RequestKind) -> Answer {
         RequestKind::OffsetCommit(request) => offsets::commit(&call, request).await.into(),
         RequestKind::OffsetFetch(request) => offsets::fetch(&call, request).into(),
         RequestKind::OffsetDelete(request) => offset_delete::delete(&call, request).await.into(),
+        RequestKind::SaslHandshake(_) => security::handshake_again().into(),
+        RequestKind::SaslAuthenticate(_) => security::authenticate_again().into(),
         // The shape table lets nothing else through to the codec.
         other => unreachable!("request without a shape: {other:?}"),
     };
@@ -125,7 +128,7 @@ pub(crate) async fn answer(call: Call<'_>, request: RequestKind) -> Answer {
     }
 }
 
-fn api_versions() -> ApiVersionsResponse {
+pub(crate) fn api_versions() -> ApiVersionsResponse {
     ApiVersionsResponse::default()
         .with_api_keys(shape::SHAPES.iter().map(codec::api_version).collect())
 }

@@ -2,6 +2,7 @@
 //! the length that was claimed, and what is to be large has to keep arriving.
 
 use std::io;
+use std::ops::RangeInclusive;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -15,8 +16,11 @@ pub(crate) const FRAME_BYTES_MIN: usize = 8;
 /// Why no frame could be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FrameError {
-    #[error("frame of `{length}` bytes where {FRAME_BYTES_MIN} to `{max}` are allowed")]
-    Length { length: i64, max: usize },
+    #[error("frame of `{length}` bytes where `{allowed:?}` are allowed")]
+    Length {
+        length: i64,
+        allowed: RangeInclusive<usize>,
+    },
     #[error("connection ended within a frame")]
     Torn,
     #[error(
@@ -27,26 +31,39 @@ pub(crate) enum FrameError {
     Io(#[from] io::Error),
 }
 
-/// Reads a frame's length; `None` when the connection ended between frames.
+/// Reads a request's length; `None` when the connection ended between frames.
 pub(crate) async fn read_length(
     reader: &mut (impl AsyncRead + Unpin),
     max: usize,
 ) -> Result<Option<usize>, FrameError> {
+    read_length_within(reader, FRAME_BYTES_MIN..=max).await
+}
+
+/// As [`read_length`], for frames that need not be requests.
+pub(crate) async fn read_length_within(
+    reader: &mut (impl AsyncRead + Unpin),
+    allowed: RangeInclusive<usize>,
+) -> Result<Option<usize>, FrameError> {
     let mut prefix = [0; 4];
     let mut filled = 0;
     while filled < prefix.len() {
-        match reader.read(&mut prefix[filled..]).await? {
-            0 if filled == 0 => return Ok(None),
-            0 => return Err(FrameError::Torn),
-            count => filled += count,
+        match reader.read(&mut prefix[filled..]).await {
+            Ok(0) if filled == 0 => return Ok(None),
+            // Many clients end TLS without a word. Where a frame ends is known without it.
+            Err(error) if filled == 0 && error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Ok(None);
+            }
+            Ok(0) => return Err(FrameError::Torn),
+            Ok(count) => filled += count,
+            Err(error) => return Err(error.into()),
         }
     }
     let length = i32::from_be_bytes(prefix);
     match usize::try_from(length) {
-        Ok(size) if (FRAME_BYTES_MIN..=max).contains(&size) => Ok(Some(size)),
+        Ok(size) if allowed.contains(&size) => Ok(Some(size)),
         _ => Err(FrameError::Length {
             length: i64::from(length),
-            max,
+            allowed,
         }),
     }
 }

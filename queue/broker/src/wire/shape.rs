@@ -283,6 +283,7 @@ pub(crate) static SHAPES: &[Shape] = &[
         3,
         &[since(4, Kind::Values(&TEXT)), since(5, Kind::Values(&TEXT))],
     ),
+    shape(ApiKey::SaslHandshake, 0, 1, i16::MAX, &[always(TEXT)]),
     shape(
         ApiKey::ApiVersions,
         0,
@@ -431,6 +432,7 @@ pub(crate) static SHAPES: &[Shape] = &[
         2,
         &[structs(&[always(TEXT), always(Kind::Values(&INT32))])],
     ),
+    shape(ApiKey::SaslAuthenticate, 0, 2, 2, &[always(Kind::Blob)]),
     shape(
         ApiKey::CreatePartitions,
         0,

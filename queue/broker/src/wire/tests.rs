@@ -157,6 +157,12 @@ fn samples(key: ApiKey, version: i16) -> Option<RequestKind> {
             })
             .into(),
         ApiKey::ApiVersions => ApiVersionsRequest::default().into(),
+        ApiKey::SaslHandshake => SaslHandshakeRequest::default()
+            .with_mechanism(text("PLAIN"))
+            .into(),
+        ApiKey::SaslAuthenticate => SaslAuthenticateRequest::default()
+            .with_auth_bytes(Bytes::from_static(b"token"))
+            .into(),
         ApiKey::CreateTopics => CreateTopicsRequest::default()
             .with_topics(vec![
                 ct::CreatableTopic::default()

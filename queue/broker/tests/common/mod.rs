@@ -1,6 +1,7 @@
 //! A broker in this process on a port of its own, and the few ways in which the tests talk to it.
 #![allow(dead_code)] // Every test binary uses its own part.
 
+pub(crate) mod pki;
 pub(crate) mod wire;
 
 use std::net::SocketAddr;
@@ -8,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use logboom_broker::{Broker, Config, StatusHandle};
+use logboom_broker::{Broker, Config, Listener, ListenerConfig, Listeners, StatusHandle};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -34,13 +35,30 @@ pub(crate) async fn start(config: Config) -> Running {
 }
 
 pub(crate) async fn start_on(config: Config, address: &str) -> Running {
-    let broker = Broker::open(config).await.expect("broker opens");
     let listener = TcpListener::bind(address).await.expect("port is free");
     let address = listener.local_addr().unwrap();
+    start_with(config, listener, address).await
+}
+
+/// A broker whose only listener asks what `listener` says.
+pub(crate) async fn start_secured(config: Config, listener: ListenerConfig) -> Running {
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let listener = Listener::open(socket, listener).expect("listener opens");
+    start_with(config, vec![listener], address).await
+}
+
+/// A broker on these listeners; `address` is where the tests look for it.
+pub(crate) async fn start_with(
+    config: Config,
+    listener: impl Into<Listeners>,
+    address: SocketAddr,
+) -> Running {
+    let broker = Broker::open(config).await.expect("broker opens");
     let status = broker.status();
     let stop = CancellationToken::new();
     let (ready, mut is_ready) = watch::channel(false);
-    let task = tokio::spawn(broker.run(listener, ready, stop.clone()));
+    let task = tokio::spawn(broker.run(listener.into(), ready, stop.clone()));
     is_ready
         .wait_for(|ready| *ready)
         .await

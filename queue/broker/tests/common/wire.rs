@@ -6,20 +6,23 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, RequestHeader, RequestKind, ResponseHeader, ResponseKind};
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-pub(crate) struct Wire {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Wire<S = TcpStream> {
+    pub(crate) stream: S,
     next_id: i32,
 }
 
 impl Wire {
     pub(crate) async fn connect(address: SocketAddr) -> Wire {
-        Wire {
-            stream: TcpStream::connect(address).await.unwrap(),
-            next_id: 1,
-        }
+        Wire::over(TcpStream::connect(address).await.unwrap())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    pub(crate) fn over(stream: S) -> Wire<S> {
+        Wire { stream, next_id: 1 }
     }
 
     /// Sends a request without waiting and returns its correlation id.
