@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::limits;
 use crate::log::Flush;
+use crate::security::AccessRules;
 
 /// Everything that the broker needs to know before it opens its data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// The users that listeners with SASL know: what [`UsersFile`](crate::UsersFile) writes. It may be missing.
     pub users_file: PathBuf,
+    /// What principals may do. Without any rule, everything.
+    pub access: AccessRules,
     /// How often users and certificates are looked at for changes.
     pub reload_interval: Duration,
 }
@@ -78,6 +81,7 @@ impl Config {
             max_connections: limits::CONNECTIONS_MAX,
             idle_timeout: limits::IDLE_TIMEOUT,
             drain_timeout: limits::DRAIN_TIMEOUT,
+            access: AccessRules::default(),
             reload_interval: limits::RELOAD_INTERVAL,
         }
     }

@@ -33,8 +33,9 @@ pub use broker::Broker;
 pub use config::Config;
 pub use error::Error;
 pub use security::{
-    ClientCertificates, Credential, Listener, ListenerConfig, Listeners, Mechanism, SaslConfig,
-    TlsFiles, UnknownMechanism, UsersError, UsersFile,
+    AccessRules, Acl, BadPattern, ClientCertificates, Credential, Listener, ListenerConfig,
+    Listeners, Mechanism, Operation, Pattern, SaslConfig, TlsFiles, UnknownMechanism,
+    UnknownOperation, UsersError, UsersFile,
 };
 pub use status::{GroupStatus, PartitionStatus, Status, StatusHandle};
 pub use verify::{Verified, verify};

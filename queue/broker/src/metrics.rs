@@ -4,6 +4,8 @@ pub(crate) const CONNECTIONS: &str = "logboom_queue_connections";
 pub(crate) const CONNECTIONS_REFUSED: &str = "logboom_queue_connections_refused_total";
 /// Labelled `reason`: connections closed for what the client sent or failed to do.
 pub(crate) const CONNECTIONS_FAILED: &str = "logboom_queue_connections_failed_total";
+/// Labelled `api`: rows and requests that no access rule allows.
+pub(crate) const REQUESTS_REFUSED: &str = "logboom_queue_requests_refused_total";
 /// Labelled `mechanism`.
 pub(crate) const LOGINS_REFUSED: &str = "logboom_queue_logins_refused_total";
 /// Labelled `api`.

@@ -6,10 +6,10 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::delete_records_response::{
     DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
 };
-use kafka_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
+use kafka_protocol::messages::{ApiKey, DeleteRecordsRequest, DeleteRecordsResponse};
 use tracing::warn;
 
-use super::Call;
+use super::{Call, partition};
 use crate::log::{LogError, PartitionLog};
 
 pub(super) async fn delete_records(
@@ -18,15 +18,12 @@ pub(super) async fn delete_records(
 ) -> DeleteRecordsResponse {
     let mut topics = Vec::with_capacity(request.topics.len());
     for asked in request.topics {
-        let topic = call.node.topics.get(&asked.name);
+        let topic = call.topic(ApiKey::DeleteRecords, &asked.name);
         let mut rows = Vec::with_capacity(asked.partitions.len());
         for row in asked.partitions {
-            let log = topic
-                .as_ref()
-                .and_then(|topic| topic.partition(row.partition_index));
-            let outcome = match log {
-                Some(log) => delete_before(log, row.offset).await,
-                None => Err(ResponseError::UnknownTopicOrPartition),
+            let outcome = match partition(&topic, row.partition_index) {
+                Ok(log) => delete_before(log, row.offset).await,
+                Err(error) => Err(error),
             };
             let result =
                 DeleteRecordsPartitionResult::default().with_partition_index(row.partition_index);

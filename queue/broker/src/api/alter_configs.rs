@@ -8,12 +8,12 @@ use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceRespon
 use kafka_protocol::messages::incremental_alter_configs_request::AlterableConfig;
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse as Changed;
 use kafka_protocol::messages::{
-    AlterConfigsRequest, AlterConfigsResponse, IncrementalAlterConfigsRequest,
+    AlterConfigsRequest, AlterConfigsResponse, ApiKey, IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::configs::{BROKER, TOPIC, broker_value};
+use super::configs::{self, BROKER, TOPIC, broker_value};
 use super::{Call, text};
 use crate::topics::settings::{Overrides, Setting, SettingError};
 
@@ -139,6 +139,9 @@ async fn alter(
     keep: Keep,
     check_only: bool,
 ) -> Result<(), Refusal> {
+    // What both APIs need is the same.
+    configs::may(call, ApiKey::AlterConfigs, kind, name)
+        .map_err(|error| (error, "not allowed to alter these settings".to_owned()))?;
     match kind {
         TOPIC => {}
         BROKER => {

@@ -9,11 +9,12 @@ use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
-use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
+use kafka_protocol::messages::{ApiKey, DescribeConfigsRequest, DescribeConfigsResponse};
 
 use super::{Call, text};
 use crate::config::Config;
 use crate::log::LogConfig;
+use crate::security::Resource;
 use crate::topics::settings::{self, Kind, Overrides, SETTINGS, Setting};
 
 /// Resource types.
@@ -235,11 +236,28 @@ fn describe_one(
     }
 }
 
+/// Whether the client may do what `key` does with the settings of a topic, or of the broker.
+pub(super) fn may(call: &Call<'_>, key: ApiKey, kind: i8, name: &str) -> Result<(), ResponseError> {
+    let (resource, refused) = match kind {
+        TOPIC => (
+            Resource::Topic(name),
+            ResponseError::TopicAuthorizationFailed,
+        ),
+        _ => (Resource::Cluster, ResponseError::ClusterAuthorizationFailed),
+    };
+    match call.may(key, resource) {
+        true => Ok(()),
+        false => Err(refused),
+    }
+}
+
 fn settings_of(
     call: &Call<'_>,
     kind: i8,
     name: &str,
 ) -> Result<Vec<Described>, (ResponseError, &'static str)> {
+    may(call, ApiKey::DescribeConfigs, kind, name)
+        .map_err(|error| (error, "not allowed to read these settings"))?;
     let config = &call.node.config;
     match kind {
         TOPIC => match call.node.topics.get(name) {

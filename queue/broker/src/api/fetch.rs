@@ -17,14 +17,14 @@ use kafka_protocol::messages::fetch_request::FetchPartition;
 use kafka_protocol::messages::fetch_response::{
     AbortedTransaction, FetchableTopicResponse, PartitionData,
 };
-use kafka_protocol::messages::{FetchRequest, FetchResponse, ProducerId, TopicName};
+use kafka_protocol::messages::{ApiKey, FetchRequest, FetchResponse, ProducerId, TopicName};
 use metrics::counter;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::Call;
 use super::list_offsets::{check_leader, is_read_committed};
+use super::{Call, partition};
 use crate::limits::{FETCH_ABORTED_MAX, FETCH_BYTES_MAX, FETCH_WAIT_MAX};
 use crate::log::{Fetched, PartitionLog, ReadError};
 use crate::metrics as names;
@@ -124,14 +124,11 @@ async fn gather(call: &Call<'_>, request: &FetchRequest) -> Gathered {
     };
     let committed = is_read_committed(request.isolation_level);
     for asked in &request.topics {
-        let topic = call.node.topics.get(&asked.topic);
+        let topic = call.topic(ApiKey::Fetch, &asked.topic);
         let mut rows = Vec::with_capacity(asked.partitions.len());
         for row in &asked.partitions {
-            let log = topic
-                .as_ref()
-                .and_then(|topic| topic.partition(row.partition));
-            let data = match log {
-                Some(log) => {
+            let data = match partition(&topic, row.partition) {
+                Ok(log) => {
                     let wanted = Wanted {
                         topic: &asked.topic,
                         row,
@@ -140,8 +137,8 @@ async fn gather(call: &Call<'_>, request: &FetchRequest) -> Gathered {
                     };
                     read(call, log, wanted, &mut gathered).await
                 }
-                None => Err(PartitionData::default()
-                    .with_error_code(ResponseError::UnknownTopicOrPartition.code())
+                Err(error) => Err(PartitionData::default()
+                    .with_error_code(error.code())
                     .with_high_watermark(-1)),
             };
             gathered.has_error |= data.is_err();

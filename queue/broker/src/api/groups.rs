@@ -12,10 +12,10 @@ use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::leave_group_response::MemberResponse;
 use kafka_protocol::messages::list_groups_response::ListedGroup;
 use kafka_protocol::messages::{
-    DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
-    GroupId, HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse,
-    LeaveGroupRequest, LeaveGroupResponse, ListGroupsRequest, ListGroupsResponse, SyncGroupRequest,
-    SyncGroupResponse,
+    ApiKey, DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest,
+    DescribeGroupsResponse, GroupId, HeartbeatRequest, HeartbeatResponse, JoinGroupRequest,
+    JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse, ListGroupsRequest,
+    ListGroupsResponse, SyncGroupRequest, SyncGroupResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 use tracing::warn;
@@ -27,6 +27,7 @@ use crate::limits::{
     GROUP_BYTES_MAX, GROUP_ID_BYTES_MAX, MEMBER_METADATA_BYTES_MAX, MEMBER_PROTOCOLS_MAX,
     SESSION_TIMEOUT_MAX, SESSION_TIMEOUT_MIN,
 };
+use crate::security::{Operation, Resource};
 
 /// The state of a group of which nothing but offsets is left, and of one that does not exist.
 const EMPTY: &str = "Empty";
@@ -37,7 +38,8 @@ const CONSUMER: &str = "consumer";
 
 pub(super) async fn join(call: &Call<'_>, request: JoinGroupRequest) -> JoinGroupResponse {
     let member_id = request.member_id.to_string();
-    let answer = match check_join(call, &request) {
+    let checked = may(call, ApiKey::JoinGroup, &request.group_id);
+    let answer = match checked.and_then(|()| check_join(call, &request)) {
         Err(error) => Err(JoinRefused { error, member_id }),
         Ok(()) => {
             let answer = call
@@ -126,6 +128,13 @@ fn check_join(call: &Call<'_>, request: &JoinGroupRequest) -> Result<(), Respons
     Ok(())
 }
 
+fn may(call: &Call<'_>, key: ApiKey, group: &str) -> Result<(), ResponseError> {
+    match call.may(key, Resource::Group(group)) {
+        true => Ok(()),
+        false => Err(ResponseError::GroupAuthorizationFailed),
+    }
+}
+
 fn check_group_id(group: &GroupId) -> Result<(), ResponseError> {
     if (1..=GROUP_ID_BYTES_MAX).contains(&group.len()) {
         Ok(())
@@ -176,6 +185,9 @@ pub(super) async fn sync(call: &Call<'_>, request: SyncGroupRequest) -> SyncGrou
         .iter()
         .map(|row| row.assignment.len())
         .sum();
+    if let Err(error) = may(call, ApiKey::SyncGroup, &request.group_id) {
+        return SyncGroupResponse::default().with_error_code(error.code());
+    }
     if assignment_bytes > GROUP_BYTES_MAX {
         return SyncGroupResponse::default().with_error_code(ResponseError::InvalidRequest.code());
     }
@@ -214,13 +226,15 @@ pub(super) async fn sync(call: &Call<'_>, request: SyncGroupRequest) -> SyncGrou
 }
 
 pub(super) fn heartbeat(call: &Call<'_>, request: &HeartbeatRequest) -> HeartbeatResponse {
-    let outcome = call.node.groups.heartbeat(
-        Instant::now(),
-        &request.group_id,
-        &request.member_id,
-        request.group_instance_id.as_deref(),
-        request.generation_id,
-    );
+    let outcome = may(call, ApiKey::Heartbeat, &request.group_id).and_then(|()| {
+        call.node.groups.heartbeat(
+            Instant::now(),
+            &request.group_id,
+            &request.member_id,
+            request.group_instance_id.as_deref(),
+            request.generation_id,
+        )
+    });
     HeartbeatResponse::default().with_error_code(code_of(outcome))
 }
 
@@ -229,6 +243,9 @@ fn code_of(outcome: Result<(), ResponseError>) -> i16 {
 }
 
 pub(super) fn leave(call: &Call<'_>, request: LeaveGroupRequest) -> LeaveGroupResponse {
+    if let Err(error) = may(call, ApiKey::LeaveGroup, &request.group_id) {
+        return LeaveGroupResponse::default().with_error_code(error.code());
+    }
     let now = Instant::now();
     let leave = |member: &MemberIdentity| {
         call.node.groups.leave(
@@ -264,6 +281,9 @@ pub(super) fn describe(call: &Call<'_>, request: DescribeGroupsRequest) -> Descr
         .filter(|name| seen.insert(name.clone()))
         .map(|name| {
             let described = DescribedGroup::default().with_authorized_operations(i32::MIN);
+            if let Err(error) = may(call, ApiKey::DescribeGroups, &name) {
+                return described.with_group_id(name).with_error_code(error.code());
+            }
             let described = match call.node.groups.describe(&name) {
                 Some(group) => described
                     .with_group_state(text(group.state))
@@ -310,6 +330,13 @@ pub(super) fn list(call: &Call<'_>, request: &ListGroupsRequest) -> ListGroupsRe
             .filter(|name| !alive.contains(name))
             .map(|name| (name, CONSUMER.to_owned(), EMPTY)),
     );
+    // Not by `may`: to be shown less is no refusal.
+    let rules = &call.node.config.access;
+    let sees =
+        |resource: Resource<'_>| rules.allow(&call.peer.principal, Operation::Describe, resource);
+    if !sees(Resource::Cluster) {
+        groups.retain(|(name, ..)| sees(Resource::Group(name)));
+    }
     groups.sort_unstable();
     let passes = |filter: &[StrBytes], value: &str| {
         filter.is_empty()
@@ -356,6 +383,7 @@ pub(super) async fn delete(call: &Call<'_>, request: DeleteGroupsRequest) -> Del
 
 async fn delete_one(call: &Call<'_>, name: &GroupId) -> Result<(), ResponseError> {
     check_group_id(name)?;
+    may(call, ApiKey::DeleteGroups, name)?;
     let had_members = call.node.groups.delete(name)?;
     if !call.node.offsets.has_group(name) {
         return if had_members {

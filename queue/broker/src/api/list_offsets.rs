@@ -11,12 +11,12 @@ use kafka_protocol::messages::offset_for_leader_epoch_response::{
     EpochEndOffset, OffsetForLeaderTopicResult,
 };
 use kafka_protocol::messages::{
-    ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest,
+    ApiKey, ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest,
     OffsetForLeaderEpochResponse,
 };
 use tracing::warn;
 
-use super::Call;
+use super::{Call, partition};
 use crate::log::PartitionLog;
 
 /// Timestamps with a meaning of their own.
@@ -53,15 +53,12 @@ pub(super) async fn list_offsets(
     let committed = is_read_committed(request.isolation_level);
     let mut topics = Vec::with_capacity(request.topics.len());
     for asked in request.topics {
-        let topic = call.node.topics.get(&asked.name);
+        let topic = call.topic(ApiKey::ListOffsets, &asked.name);
         let mut rows = Vec::with_capacity(asked.partitions.len());
         for row in &asked.partitions {
-            let log = topic
-                .as_ref()
-                .and_then(|topic| topic.partition(row.partition_index));
-            let found = match log {
-                Some(log) => find(log, call.version, row, committed).await,
-                None => Err(ResponseError::UnknownTopicOrPartition),
+            let found = match partition(&topic, row.partition_index) {
+                Ok(log) => find(log, call.version, row, committed).await,
+                Err(error) => Err(error),
             };
             let response =
                 ListOffsetsPartitionResponse::default().with_partition_index(row.partition_index);
@@ -148,20 +145,17 @@ pub(super) fn offset_for_leader_epoch(
     request: OffsetForLeaderEpochRequest,
 ) -> OffsetForLeaderEpochResponse {
     let topics = request.topics.into_iter().map(|asked| {
-        let topic = call.node.topics.get(&asked.topic);
+        let topic = call.topic(ApiKey::OffsetForLeaderEpoch, &asked.topic);
         let rows = asked.partitions.iter().map(|row| {
             let response = EpochEndOffset::default()
                 .with_partition(row.partition)
                 .with_end_offset(-1);
-            let log = topic
-                .as_ref()
-                .and_then(|topic| topic.partition(row.partition));
-            let Some(log) = log else {
-                return response.with_error_code(ResponseError::UnknownTopicOrPartition.code());
+            let log = partition(&topic, row.partition)
+                .and_then(|log| check_leader(log, row.current_leader_epoch).map(|()| log));
+            let log = match log {
+                Ok(log) => log,
+                Err(error) => return response.with_error_code(error.code()),
             };
-            if let Err(error) = check_leader(log, row.current_leader_epoch) {
-                return response.with_error_code(error.code());
-            }
             match log.epoch_end(row.leader_epoch) {
                 Some((epoch, end)) => response.with_leader_epoch(epoch).with_end_offset(end),
                 None => response,

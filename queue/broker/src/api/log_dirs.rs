@@ -2,19 +2,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_log_dirs_response::{
     DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
 };
-use kafka_protocol::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse, TopicName};
+use kafka_protocol::messages::{
+    ApiKey, DescribeLogDirsRequest, DescribeLogDirsResponse, TopicName,
+};
 use tracing::warn;
 
 use super::{Call, text};
+use crate::security::Resource;
 use crate::topics::Topic;
 
 pub(super) async fn describe(
     call: &Call<'_>,
     request: DescribeLogDirsRequest,
 ) -> DescribeLogDirsResponse {
+    if !call.may(ApiKey::DescribeLogDirs, Resource::Cluster) {
+        let code = ResponseError::ClusterAuthorizationFailed.code();
+        // Older versions have a place for it in the rows only.
+        return match call.version {
+            3.. => DescribeLogDirsResponse::default().with_error_code(code),
+            _ => DescribeLogDirsResponse::default()
+                .with_results(vec![DescribeLogDirsResult::default().with_error_code(code)]),
+        };
+    }
     let topics: Vec<DescribeLogDirsTopic> = match request.topics {
         None => {
             let all = call.node.topics.list();

@@ -1,6 +1,7 @@
 //! Metadata, DescribeCluster and FindCoordinator: who is there, and it is always this one node.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
@@ -10,12 +11,13 @@ use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use kafka_protocol::messages::{
-    BrokerId, DescribeClusterRequest, DescribeClusterResponse, FindCoordinatorRequest,
+    ApiKey, BrokerId, DescribeClusterRequest, DescribeClusterResponse, FindCoordinatorRequest,
     FindCoordinatorResponse, MetadataRequest, MetadataResponse, TopicName,
 };
 use tracing::warn;
 
 use super::{Call, text};
+use crate::security::{Operation, Resource};
 use crate::topics::Topic;
 
 /// "Not asked for": which operations a client is authorised for.
@@ -66,8 +68,19 @@ fn all_topics(call: &Call<'_>) -> Vec<MetadataResponseTopic> {
         .topics
         .list()
         .iter()
+        .filter(|topic| sees(call, &topic.name))
         .map(|topic| describe(call, topic))
         .collect()
+}
+
+/// Not by `may`: to be shown less is no refusal.
+fn sees(call: &Call<'_>, topic: &str) -> bool {
+    let rules = &call.node.config.access;
+    rules.allow(
+        &call.peer.principal,
+        Operation::Describe,
+        Resource::Topic(topic),
+    )
 }
 
 async fn named_topic(
@@ -76,7 +89,8 @@ async fn named_topic(
     may_create: bool,
 ) -> MetadataResponseTopic {
     let Some(name) = asked.name else {
-        return match call.node.topics.by_id(asked.topic_id) {
+        let topic = call.node.topics.by_id(asked.topic_id);
+        return match topic.filter(|topic| sees(call, &topic.name)) {
             Some(topic) => describe(call, &topic),
             None => MetadataResponseTopic::default()
                 .with_error_code(ResponseError::UnknownTopicId.code())
@@ -86,19 +100,34 @@ async fn named_topic(
                 .with_topic_authorized_operations(OPERATIONS_UNKNOWN),
         };
     };
-    match call.node.topic_or_create(&name, may_create).await {
+    match topic_or_create(call, &name, may_create).await {
         Ok(topic) => describe(call, &topic),
-        Err(error) => {
-            let code = error.code();
-            if code == ResponseError::KafkaStorageError {
-                warn!(topic = %name.0, %error, "topic cannot be created");
-            }
-            MetadataResponseTopic::default()
-                .with_error_code(code.code())
-                .with_name(Some(name))
-                .with_topic_authorized_operations(OPERATIONS_UNKNOWN)
-        }
+        Err(code) => MetadataResponseTopic::default()
+            .with_error_code(code.code())
+            .with_name(Some(name))
+            .with_topic_authorized_operations(OPERATIONS_UNKNOWN),
     }
+}
+
+async fn topic_or_create(
+    call: &Call<'_>,
+    name: &str,
+    may_create: bool,
+) -> Result<Arc<Topic>, ResponseError> {
+    let is_missing = call.node.topics.get(name).is_none();
+    let is_wanted = is_missing && may_create && call.node.config.auto_create_topics;
+    let may = call.may(ApiKey::Metadata, Resource::Topic(name));
+    if !may || (is_wanted && !call.may_create(name)) {
+        return Err(ResponseError::TopicAuthorizationFailed);
+    }
+    let topic = call.node.topic_or_create(name, may_create).await;
+    topic.map_err(|error| {
+        let code = error.code();
+        if code == ResponseError::KafkaStorageError {
+            warn!(topic = name, %error, "topic cannot be created");
+        }
+        code
+    })
 }
 
 fn describe(call: &Call<'_>, topic: &Topic) -> MetadataResponseTopic {
@@ -148,17 +177,33 @@ pub(super) fn find_coordinator(
 ) -> FindCoordinatorResponse {
     let (host, port) = call.peer.advertised(&call.node.config);
     let node_id = BrokerId(call.node.config.node_id);
-    let refusal = (!matches!(request.key_type, GROUP | TRANSACTION)).then(|| {
-        (
-            ResponseError::InvalidRequest.code(),
-            "only groups and transactional ids have a coordinator here",
-        )
-    });
+    let refusal = |key: &str| {
+        let (resource, refused, message) = match request.key_type {
+            GROUP => (
+                Resource::Group(key),
+                ResponseError::GroupAuthorizationFailed,
+                "not allowed to describe the group",
+            ),
+            TRANSACTION => (
+                Resource::TransactionalId(key),
+                ResponseError::TransactionalIdAuthorizationFailed,
+                "not allowed to describe the transactional id",
+            ),
+            _ => {
+                return Some((
+                    ResponseError::InvalidRequest.code(),
+                    "only groups and transactional ids have a coordinator here",
+                ));
+            }
+        };
+        let may = call.may(ApiKey::FindCoordinator, resource);
+        (!may).then(|| (refused.code(), message))
+    };
     if call.version >= 4 {
         let coordinators = request
             .coordinator_keys
             .into_iter()
-            .map(|key| match refusal {
+            .map(|key| match refusal(&key) {
                 Some((code, message)) => Coordinator::default()
                     .with_key(key)
                     .with_node_id(BrokerId(-1))
@@ -174,7 +219,7 @@ pub(super) fn find_coordinator(
             .collect();
         return FindCoordinatorResponse::default().with_coordinators(coordinators);
     }
-    match refusal {
+    match refusal(&request.key) {
         Some((code, message)) => FindCoordinatorResponse::default()
             .with_node_id(BrokerId(-1))
             .with_port(-1)

@@ -1,6 +1,7 @@
 //! The answers. One function per request type, from the decoded request to the decoded response; Kafka's error
 //! codes appear here and nowhere deeper.
 
+mod acls;
 mod admin;
 mod alter_configs;
 mod configs;
@@ -12,16 +13,26 @@ mod metadata;
 mod offset_delete;
 mod offsets;
 mod produce;
+#[cfg(test)]
+mod rights_tests;
 mod topics;
 mod transaction_views;
 mod transactions;
 
-use kafka_protocol::messages::{ApiVersionsResponse, RequestKind, ResponseKind};
-use kafka_protocol::protocol::StrBytes;
-use tokio::sync::OwnedSemaphorePermit;
+use std::sync::Arc;
 
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::{ApiKey, ApiVersionsResponse, RequestKind, ResponseKind};
+use kafka_protocol::protocol::StrBytes;
+use metrics::counter;
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::warn;
+
+use crate::log::PartitionLog;
+use crate::metrics as names;
 use crate::node::{Node, Peer};
-use crate::security;
+use crate::security::{self, Operation, Resource};
+use crate::topics::Topic;
 use crate::wire::{codec, shape};
 
 /// What a request comes with besides its body.
@@ -30,6 +41,55 @@ pub(crate) struct Call<'a> {
     pub(crate) peer: &'a Peer,
     pub(crate) version: i16,
     pub(crate) client_id: &'a str,
+}
+
+impl Call<'_> {
+    /// Whether the client may do what `key` does with the resource.
+    pub(crate) fn may(&self, key: ApiKey, resource: Resource<'_>) -> bool {
+        let operation = security::needed(key, resource.kind());
+        let rules = &self.node.config.access;
+        let may = rules.allow(&self.peer.principal, operation, resource);
+        if !may {
+            self.note_refusal(key, resource);
+        }
+        may
+    }
+
+    /// Whether the client may make a topic of this name.
+    pub(crate) fn may_create(&self, name: &str) -> bool {
+        let rules = &self.node.config.access;
+        let create =
+            |resource: Resource<'_>| rules.allow(&self.peer.principal, Operation::Create, resource);
+        create(Resource::Cluster) || create(Resource::Topic(name))
+    }
+
+    /// The topic, if it is there and the client may do with it what `key` does.
+    pub(crate) fn topic(&self, key: ApiKey, name: &str) -> Result<Arc<Topic>, ResponseError> {
+        // Rights first: who may not even see it does not learn whether it is there.
+        if !self.may(key, Resource::Topic(name)) {
+            return Err(ResponseError::TopicAuthorizationFailed);
+        }
+        let topic = self.node.topics.get(name);
+        topic.ok_or(ResponseError::UnknownTopicOrPartition)
+    }
+
+    fn note_refusal(&self, key: ApiKey, resource: Resource<'_>) {
+        counter!(names::REQUESTS_REFUSED, "api" => format!("{key:?}")).increment(1);
+        if self.node.refusals.may_tell() {
+            let (principal, remote) = (&self.peer.principal, self.peer.remote);
+            warn!(%principal, %remote, ?resource, "{key:?} refused: no access rule allows it");
+        }
+    }
+}
+
+/// A partition of what [`Call::topic`] has found.
+fn partition(
+    topic: &Result<Arc<Topic>, ResponseError>,
+    index: i32,
+) -> Result<&Arc<PartitionLog>, ResponseError> {
+    let topic = topic.as_ref().map_err(|error| *error)?;
+    let partition = topic.partition(index);
+    partition.ok_or(ResponseError::UnknownTopicOrPartition)
 }
 
 /// Whether a request may be started while others of its connection are still being answered: a Produce that only
@@ -117,6 +177,9 @@ pub(crate) async fn answer(call: Call<'_>, request: RequestKind) -> Answer {
         RequestKind::OffsetCommit(request) => offsets::commit(&call, request).await.into(),
         RequestKind::OffsetFetch(request) => offsets::fetch(&call, request).into(),
         RequestKind::OffsetDelete(request) => offset_delete::delete(&call, request).await.into(),
+        RequestKind::DescribeAcls(request) => acls::describe(&call, &request).into(),
+        RequestKind::CreateAcls(request) => acls::create(&call, &request).into(),
+        RequestKind::DeleteAcls(request) => acls::delete(&call, &request).into(),
         RequestKind::SaslHandshake(_) => security::handshake_again().into(),
         RequestKind::SaslAuthenticate(_) => security::authenticate_again().into(),
         // The shape table lets nothing else through to the codec.

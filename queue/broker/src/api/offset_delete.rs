@@ -7,11 +7,12 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::offset_delete_response::{
     OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
 };
-use kafka_protocol::messages::{OffsetDeleteRequest, OffsetDeleteResponse};
+use kafka_protocol::messages::{ApiKey, OffsetDeleteRequest, OffsetDeleteResponse};
 use tracing::warn;
 
-use super::Call;
+use super::{Call, partition};
 use crate::groups::Description;
+use crate::security::Resource;
 
 const CONSUMER: &str = "consumer";
 
@@ -20,6 +21,9 @@ pub(super) async fn delete(call: &Call<'_>, request: OffsetDeleteRequest) -> Off
     let described = call.node.groups.describe(group);
     let refuse =
         |error: ResponseError| OffsetDeleteResponse::default().with_error_code(error.code());
+    if !call.may(ApiKey::OffsetDelete, Resource::Group(group)) {
+        return refuse(ResponseError::GroupAuthorizationFailed);
+    }
     if described.is_none() && !call.node.offsets.has_group(group) {
         return refuse(ResponseError::GroupIdNotFound);
     }
@@ -31,17 +35,17 @@ pub(super) async fn delete(call: &Call<'_>, request: OffsetDeleteRequest) -> Off
     let mut rows = Vec::new();
     let mut topics: Vec<OffsetDeleteResponseTopic> = Vec::with_capacity(request.topics.len());
     for asked in request.topics {
-        let known = call.node.topics.get(&asked.name);
+        let topic = call.topic(ApiKey::OffsetDelete, &asked.name);
         let is_read = subscribed.contains(&*asked.name.0);
         let partitions = asked.partitions.iter().map(|row| {
             let index = row.partition_index;
-            let is_known = known
-                .as_ref()
-                .is_some_and(|topic| topic.partition(index).is_some());
-            let error = if is_read {
+            let known = partition(&topic, index);
+            let error = if let Err(error @ ResponseError::TopicAuthorizationFailed) = known {
+                error.code()
+            } else if is_read {
                 ResponseError::GroupSubscribedToTopic.code()
-            } else if !is_known {
-                ResponseError::UnknownTopicOrPartition.code()
+            } else if let Err(error) = known {
+                error.code()
             } else {
                 rows.push((asked.name.to_string(), index));
                 0

@@ -1,6 +1,7 @@
 //! OffsetCommit and OffsetFetch.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use kafka_protocol::ResponseError;
@@ -12,16 +13,18 @@ use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
 use kafka_protocol::messages::{
-    OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse, TopicName,
+    ApiKey, OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse,
+    TopicName,
 };
 use metrics::counter;
 use tracing::warn;
 
-use super::{Call, text};
+use super::{Call, partition, text};
 use crate::limits::{GROUP_ID_BYTES_MAX, OFFSET_METADATA_BYTES_MAX};
 use crate::metrics as names;
 use crate::node::now_ms;
 use crate::offsets::{Committed, Row, StoreError};
+use crate::security::{Operation, Resource};
 use crate::topics::Topic;
 
 pub(super) async fn commit(call: &Call<'_>, request: OffsetCommitRequest) -> OffsetCommitResponse {
@@ -33,14 +36,14 @@ pub(super) async fn commit(call: &Call<'_>, request: OffsetCommitRequest) -> Off
         .topics
         .into_iter()
         .map(|asked| {
-            let topic = call.node.topics.get(&asked.name);
+            let topic = call.topic(ApiKey::OffsetCommit, &asked.name);
             let partitions = asked
                 .partitions
                 .into_iter()
                 .map(|row| {
                     let index = row.partition_index;
                     let metadata = row.committed_metadata.unwrap_or_default();
-                    let error = refusal.or(check_row(topic.as_deref(), index, &metadata).err());
+                    let error = refusal.or(check_row(&topic, index, &metadata).err());
                     if error.is_none() {
                         rows.push(Row {
                             topic: asked.name.to_string(),
@@ -82,6 +85,9 @@ fn refuse_commit(call: &Call<'_>, request: &OffsetCommitRequest) -> Result<(), R
     if !(1..=GROUP_ID_BYTES_MAX).contains(&request.group_id.len()) {
         return Err(ResponseError::InvalidGroupId);
     }
+    if !call.may(ApiKey::OffsetCommit, Resource::Group(&request.group_id)) {
+        return Err(ResponseError::GroupAuthorizationFailed);
+    }
     call.node.groups.may_commit(
         Instant::now(),
         &request.group_id,
@@ -93,13 +99,11 @@ fn refuse_commit(call: &Call<'_>, request: &OffsetCommitRequest) -> Result<(), R
 
 /// Whether an offset may be committed for a partition, as far as that can be told without its group.
 pub(super) fn check_row(
-    topic: Option<&Topic>,
-    partition: i32,
+    topic: &Result<Arc<Topic>, ResponseError>,
+    index: i32,
     metadata: &str,
 ) -> Result<(), ResponseError> {
-    if topic.is_none_or(|topic| topic.partition(partition).is_none()) {
-        return Err(ResponseError::UnknownTopicOrPartition);
-    }
+    partition(topic, index)?;
     if metadata.len() > OFFSET_METADATA_BYTES_MAX {
         return Err(ResponseError::OffsetMetadataTooLarge);
     }
@@ -120,9 +124,17 @@ pub(super) fn store_code(error: &StoreError) -> ResponseError {
 /// connection is accepted, so "nothing committed" is the truth and never "not loaded yet".
 struct Looked {
     partition: i32,
-    committed: Option<Committed>,
-    /// An open transaction may change it, and the client wants to wait for that.
-    unstable: bool,
+    /// `UnstableOffsetCommit`: an open transaction may change it, and the client wants to wait for that.
+    found: Result<Option<Committed>, ResponseError>,
+}
+
+impl Looked {
+    fn parts(self) -> (Option<Committed>, i16) {
+        match self.found {
+            Ok(committed) => (committed, 0),
+            Err(error) => (None, error.code()),
+        }
+    }
 }
 
 pub(super) fn fetch(call: &Call<'_>, request: OffsetFetchRequest) -> OffsetFetchResponse {
@@ -133,6 +145,11 @@ pub(super) fn fetch(call: &Call<'_>, request: OffsetFetchRequest) -> OffsetFetch
         let mut asked_for = request.groups;
         asked_for.retain(|group| seen.insert(group.group_id.clone()));
         let groups = asked_for.into_iter().map(|group| {
+            if !may_fetch(call, &group.group_id) {
+                return OffsetFetchResponseGroup::default()
+                    .with_error_code(ResponseError::GroupAuthorizationFailed.code())
+                    .with_group_id(group.group_id);
+            }
             let asked = group.topics.map(|topics| {
                 topics
                     .into_iter()
@@ -153,6 +170,9 @@ pub(super) fn fetch(call: &Call<'_>, request: OffsetFetchRequest) -> OffsetFetch
         });
         return OffsetFetchResponse::default().with_groups(groups.collect());
     }
+    if !may_fetch(call, &request.group_id) {
+        return refuse_fetch(call.version, request);
+    }
     // Null asks for everything, since version 2.
     let asked = request.topics.map(|topics| {
         topics
@@ -170,17 +190,28 @@ pub(super) fn fetch(call: &Call<'_>, request: OffsetFetchRequest) -> OffsetFetch
     OffsetFetchResponse::default().with_topics(topics.collect())
 }
 
-impl Looked {
-    fn shown(&mut self) -> Option<Committed> {
-        self.committed.take().filter(|_| !self.unstable)
-    }
+fn may_fetch(call: &Call<'_>, group: &str) -> bool {
+    call.may(ApiKey::OffsetFetch, Resource::Group(group))
+}
 
-    fn error_code(&self) -> i16 {
-        match self.unstable {
-            true => ResponseError::UnstableOffsetCommit.code(),
-            false => 0,
-        }
+/// Version 1 has no place for an error but in the rows.
+fn refuse_fetch(version: i16, request: OffsetFetchRequest) -> OffsetFetchResponse {
+    let code = ResponseError::GroupAuthorizationFailed.code();
+    if version >= 2 {
+        return OffsetFetchResponse::default().with_error_code(code);
     }
+    let topics = request.topics.unwrap_or_default().into_iter().map(|topic| {
+        let rows = topic.partition_indexes.iter().map(|partition| {
+            single_row(Looked {
+                partition: *partition,
+                found: Err(ResponseError::GroupAuthorizationFailed),
+            })
+        });
+        OffsetFetchResponseTopic::default()
+            .with_partitions(rows.collect())
+            .with_name(topic.name)
+    });
+    OffsetFetchResponse::default().with_topics(topics.collect())
 }
 
 fn look_up(
@@ -195,11 +226,23 @@ fn look_up(
     let Some(asked) = asked else {
         let mut topics: Vec<(TopicName, Vec<Looked>)> = Vec::new();
         // Ordered by topic, so that each comes once.
+        // Not by `may`: to be shown less is no refusal.
+        let rules = &call.node.config.access;
+        let sees = |topic: &str| {
+            let topic = Resource::Topic(topic);
+            rules.allow(&call.peer.principal, Operation::Describe, topic)
+        };
         for row in offsets.all(group) {
+            if !sees(&row.topic) {
+                continue;
+            }
+            let found = match is_unstable(&row.topic, row.partition) {
+                true => Err(ResponseError::UnstableOffsetCommit),
+                false => Ok(Some(row.committed)),
+            };
             let looked = Looked {
                 partition: row.partition,
-                committed: Some(row.committed),
-                unstable: is_unstable(&row.topic, row.partition),
+                found,
             };
             match topics.last_mut() {
                 Some((name, rows)) if **name == *row.topic => rows.push(looked),
@@ -212,13 +255,19 @@ fn look_up(
     asked
         .into_iter()
         .map(|(name, partitions)| {
+            let may = call.may(ApiKey::OffsetFetch, Resource::Topic(&name));
             let rows = partitions
                 .into_iter()
                 .filter(|partition| seen.insert((name.clone(), *partition)))
                 .map(|partition| Looked {
                     partition,
-                    committed: offsets.get(group, &name, partition),
-                    unstable: is_unstable(&name, partition),
+                    found: if !may {
+                        Err(ResponseError::TopicAuthorizationFailed)
+                    } else if is_unstable(&name, partition) {
+                        Err(ResponseError::UnstableOffsetCommit)
+                    } else {
+                        Ok(offsets.get(group, &name, partition))
+                    },
                 })
                 .collect();
             (name, rows)
@@ -226,30 +275,32 @@ fn look_up(
         .collect()
 }
 
-fn single_row(mut looked: Looked) -> OffsetFetchResponsePartition {
+fn single_row(looked: Looked) -> OffsetFetchResponsePartition {
     let row = OffsetFetchResponsePartition::default().with_partition_index(looked.partition);
-    match looked.shown() {
+    let (committed, code) = looked.parts();
+    match committed {
         Some(committed) => row
             .with_committed_offset(committed.offset)
             .with_committed_leader_epoch(committed.leader_epoch)
             .with_metadata(Some(text(committed.metadata))),
         None => row
-            .with_error_code(looked.error_code())
+            .with_error_code(code)
             .with_committed_offset(-1)
             .with_committed_leader_epoch(-1)
             .with_metadata(Some(text(""))),
     }
 }
 
-fn grouped_row(mut looked: Looked) -> OffsetFetchResponsePartitions {
+fn grouped_row(looked: Looked) -> OffsetFetchResponsePartitions {
     let row = OffsetFetchResponsePartitions::default().with_partition_index(looked.partition);
-    match looked.shown() {
+    let (committed, code) = looked.parts();
+    match committed {
         Some(committed) => row
             .with_committed_offset(committed.offset)
             .with_committed_leader_epoch(committed.leader_epoch)
             .with_metadata(Some(text(committed.metadata))),
         None => row
-            .with_error_code(looked.error_code())
+            .with_error_code(code)
             .with_committed_offset(-1)
             .with_committed_leader_epoch(-1)
             .with_metadata(Some(text(""))),

@@ -10,7 +10,7 @@ use futures::future::join_all;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
-use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
+use kafka_protocol::messages::{ApiKey, ProduceRequest, ProduceResponse};
 use metrics::counter;
 use tracing::{debug, warn};
 
@@ -19,6 +19,7 @@ use crate::log::batch::{BatchError, Header};
 use crate::log::{AppendError, PartitionLog};
 use crate::metrics as names;
 use crate::node::Node;
+use crate::security::Resource;
 use crate::topics::Topic;
 use crate::transactions::{self, Admission, Instance};
 
@@ -54,6 +55,13 @@ pub(super) async fn produce(call: &Call<'_>, request: ProduceRequest) -> Option<
             ResponseError::InvalidRequiredAcks,
             format!("acks `{acks}`: -1, 0 and 1 are allowed"),
         ))
+    } else if let Some(id) = request.transactional_id.as_deref()
+        && !call.may(ApiKey::Produce, Resource::TransactionalId(id))
+    {
+        Some((
+            ResponseError::TransactionalIdAuthorizationFailed,
+            format!("not allowed to write as transactional id `{}`", &**id),
+        ))
     } else {
         None
     };
@@ -78,9 +86,13 @@ async fn topic(
 ) -> TopicProduceResponse {
     let topic = match refuse_all {
         Some((code, message)) => Err((*code, message.clone())),
+        None if !call.may(ApiKey::Produce, Resource::Topic(&data.name)) => Err((
+            ResponseError::TopicAuthorizationFailed,
+            format!("not allowed to write to topic `{}`", data.name.0),
+        )),
         None => call
             .node
-            .topic_or_create(&data.name, true)
+            .topic_or_create(&data.name, call.may_create(&data.name))
             .await
             .map_err(|error| (error.code(), error.to_string())),
     };

@@ -1,8 +1,10 @@
 //! CreateTopics, DeleteTopics, CreatePartitions.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::create_topics_response::{
@@ -11,14 +13,15 @@ use kafka_protocol::messages::create_topics_response::{
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
 use kafka_protocol::messages::{
-    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
-    DeleteTopicsRequest, DeleteTopicsResponse, TopicName,
+    ApiKey, CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest,
+    CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse, TopicName,
 };
 use tracing::warn;
 use uuid::Uuid;
 
 use super::{Call, alter_configs, configs, text};
-use crate::topics::TopicError;
+use crate::security::Resource;
+use crate::topics::{Topic, TopicError};
 
 type Refusal = (ResponseError, String);
 
@@ -63,6 +66,12 @@ async fn create_one(
     topic: &CreatableTopic,
     check_only: bool,
 ) -> Result<Created, Refusal> {
+    if !call.may_create(&topic.name) {
+        return Err((
+            ResponseError::TopicAuthorizationFailed,
+            format!("not allowed to create topic `{}`", topic.name.0),
+        ));
+    }
     let partitions = partition_count(call, topic)?;
     let configs = topic
         .configs
@@ -134,25 +143,19 @@ pub(super) async fn delete(call: &Call<'_>, request: DeleteTopicsRequest) -> Del
         .map(|name| DeleteTopicState::default().with_name(Some(name)));
     let mut responses = Vec::new();
     for asked in request.topics.into_iter().chain(names) {
-        let known = match &asked.name {
-            Some(name) => call.node.topics.get(name),
-            None => call.node.topics.by_id(asked.topic_id),
-        };
         let result = DeletableTopicResult::default();
-        let Some(topic) = known else {
-            let code = if asked.name.is_some() {
-                ResponseError::UnknownTopicOrPartition
-            } else {
-                ResponseError::UnknownTopicId
-            };
-            // The name is nullable since version 6 only, and so are ids.
-            responses.push(
-                result
-                    .with_name(asked.name)
-                    .with_topic_id(asked.topic_id)
-                    .with_error_code(code.code()),
-            );
-            continue;
+        let topic = match to_delete(call, &asked) {
+            Ok(topic) => topic,
+            Err(code) => {
+                // The name is nullable since version 6 only, and so are ids.
+                responses.push(
+                    result
+                        .with_name(asked.name)
+                        .with_topic_id(asked.topic_id)
+                        .with_error_code(code.code()),
+                );
+                continue;
+            }
         };
         let result = result
             .with_name(Some(TopicName(text(&*topic.name))))
@@ -165,6 +168,16 @@ pub(super) async fn delete(call: &Call<'_>, request: DeleteTopicsRequest) -> Del
         });
     }
     DeleteTopicsResponse::default().with_responses(responses)
+}
+
+/// Of an id that is unknown, and of one that the client may not know, the same is said.
+fn to_delete(call: &Call<'_>, asked: &DeleteTopicState) -> Result<Arc<Topic>, ResponseError> {
+    if let Some(name) = &asked.name {
+        return call.topic(ApiKey::DeleteTopics, name);
+    }
+    let topic = call.node.topics.by_id(asked.topic_id);
+    let may = |topic: &Arc<Topic>| call.may(ApiKey::DeleteTopics, Resource::Topic(&topic.name));
+    topic.filter(may).ok_or(ResponseError::UnknownTopicId)
 }
 
 async fn delete_one(call: &Call<'_>, name: &str) -> Result<(), Refusal> {
@@ -183,18 +196,33 @@ pub(super) async fn create_partitions(
 ) -> CreatePartitionsResponse {
     let mut results = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
-        let grown = call
-            .node
-            .topics
-            .grow(&topic.name, i64::from(topic.count), request.validate_only)
-            .await;
+        let grown = grow(call, &topic, request.validate_only).await;
         let result = CreatePartitionsTopicResult::default().with_name(topic.name);
         results.push(match grown {
             Ok(()) => result,
-            Err(error) => result
-                .with_error_code(error.code().code())
-                .with_error_message(Some(text(error.to_string()))),
+            Err((code, message)) => result
+                .with_error_code(code.code())
+                .with_error_message(Some(text(message))),
         });
     }
     CreatePartitionsResponse::default().with_results(results)
+}
+
+async fn grow(
+    call: &Call<'_>,
+    topic: &CreatePartitionsTopic,
+    check_only: bool,
+) -> Result<(), Refusal> {
+    if !call.may(ApiKey::CreatePartitions, Resource::Topic(&topic.name)) {
+        return Err((
+            ResponseError::TopicAuthorizationFailed,
+            format!("not allowed to alter topic `{}`", topic.name.0),
+        ));
+    }
+    let grown = call
+        .node
+        .topics
+        .grow(&topic.name, i64::from(topic.count), check_only)
+        .await;
+    grown.map_err(|error| (error.code(), error.to_string()))
 }

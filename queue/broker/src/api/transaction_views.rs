@@ -9,14 +9,15 @@ use kafka_protocol::messages::describe_producers_response::{
 use kafka_protocol::messages::describe_transactions_response::{self as described, TopicData};
 use kafka_protocol::messages::list_transactions_response as listed;
 use kafka_protocol::messages::{
-    DescribeProducersRequest, DescribeProducersResponse, DescribeTransactionsRequest,
+    ApiKey, DescribeProducersRequest, DescribeProducersResponse, DescribeTransactionsRequest,
     DescribeTransactionsResponse, ListTransactionsRequest, ListTransactionsResponse, ProducerId,
     TopicName, TransactionalId,
 };
 
-use super::{Call, text};
+use super::{Call, partition, text};
 use crate::log::{ActiveProducer, Outcome};
 use crate::node::now_ms;
+use crate::security::{Operation, Resource};
 use crate::transactions::{Entry, State};
 
 const STATES: [State; 6] = [
@@ -43,8 +44,15 @@ pub(super) fn list(call: &Call<'_>, request: &ListTransactionsRequest) -> ListTr
             && (request.duration_filter < 0
                 || entry.state.is_open() && runs_for_ms > request.duration_filter)
     };
+    // Not by `may`: to be shown less is no refusal.
+    let rules = &call.node.config.access;
+    let sees = |id: &str| {
+        let id = Resource::TransactionalId(id);
+        rules.allow(&call.peer.principal, Operation::Describe, id)
+    };
     let mut found = call.node.transactions.select(|id, entry| {
-        passes(entry).then(|| (id.to_owned(), entry.instance.producer_id, entry.state))
+        (passes(entry) && sees(id))
+            .then(|| (id.to_owned(), entry.instance.producer_id, entry.state))
     });
     found.sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
     let states = found.into_iter().map(|(id, producer_id, state)| {
@@ -67,7 +75,10 @@ pub(super) fn describe(
     let mut ids = request.transactional_ids;
     ids.retain(|id| seen.insert(id.clone()));
     let states = ids.into_iter().map(|id| {
+        let may = call.may(ApiKey::DescribeTransactions, Resource::TransactionalId(&id));
         let state = match call.node.transactions.get(&id) {
+            _ if !may => described::TransactionState::default()
+                .with_error_code(ResponseError::TransactionalIdAuthorizationFailed.code()),
             Some(entry) => describe_one(entry),
             None => described::TransactionState::default()
                 .with_error_code(ResponseError::TransactionalIdNotFound.code()),
@@ -104,18 +115,19 @@ pub(super) async fn producers(
     let mut seen = HashSet::new();
     let mut topics = Vec::with_capacity(request.topics.len());
     for asked in request.topics {
-        let topic = call.node.topics.get(&asked.name);
+        let topic = call.topic(ApiKey::DescribeProducers, &asked.name);
         let mut rows = Vec::new();
         for number in asked.partition_indexes {
             if !seen.insert((asked.name.clone(), number)) {
                 continue;
             }
             let row = PartitionResponse::default().with_partition_index(number);
-            let log = topic.as_ref().and_then(|topic| topic.partition(number));
-            let Some(log) = log.cloned() else {
-                let code = ResponseError::UnknownTopicOrPartition.code();
-                rows.push(row.with_error_code(code));
-                continue;
+            let log = match partition(&topic, number) {
+                Ok(log) => log.clone(),
+                Err(error) => {
+                    rows.push(row.with_error_code(error.code()));
+                    continue;
+                }
             };
             // It waits for the group that is being synced.
             let active = tokio::task::spawn_blocking(move || log.active_producers()).await;

@@ -16,19 +16,20 @@ use kafka_protocol::messages::txn_offset_commit_response::{
 };
 use kafka_protocol::messages::{
     AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, AddPartitionsToTxnRequest,
-    AddPartitionsToTxnResponse, EndTxnRequest, EndTxnResponse, InitProducerIdRequest,
+    AddPartitionsToTxnResponse, ApiKey, EndTxnRequest, EndTxnResponse, InitProducerIdRequest,
     InitProducerIdResponse, ProducerId, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
 };
 use metrics::counter;
 use tracing::{debug, warn};
 
-use super::Call;
 use super::offsets::{check_row, store_code};
+use super::{Call, partition};
 use crate::limits::{GROUP_ID_BYTES_MAX, TRANSACTION_TIMEOUT_MAX, TRANSACTIONAL_ID_BYTES_MAX};
 use crate::log::Outcome;
 use crate::metrics as names;
 use crate::node::now_ms;
 use crate::offsets::{Committed, Row};
+use crate::security::{Operation, Resource};
 use crate::transactions::{self, Instance, Partitions, Refusal};
 
 /// As clients know it that know of fences; see [`code_for`] for the others.
@@ -85,7 +86,13 @@ pub(super) async fn init_producer_id(
     request: &InitProducerIdRequest,
 ) -> InitProducerIdResponse {
     let started = match &request.transactional_id {
-        Some(id) => start(call, id, request).await,
+        Some(id) => match may(call, ApiKey::InitProducerId, id) {
+            Ok(()) => start(call, id, request).await,
+            Err(error) => Err(error.code()),
+        },
+        None if !may_have_producer_id(call) => {
+            Err(ResponseError::ClusterAuthorizationFailed.code())
+        }
         // A producer that brings its old id wants a new start, and gets one: a fresh id with epoch 0 shares no
         // sequence numbers with anything before it.
         None => match call.node.producer_ids.next().await {
@@ -104,6 +111,27 @@ pub(super) async fn init_producer_id(
             .with_error_code(code)
             .with_producer_id(ProducerId(-1))
             .with_producer_epoch(-1),
+    }
+}
+
+/// As in Kafka since 3.0: who may write anywhere may do so idempotently.
+fn may_have_producer_id(call: &Call<'_>) -> bool {
+    let rules = &call.node.config.access;
+    rules.allow_with_some_topic(&call.peer.principal, Operation::Write)
+        || call.may(ApiKey::InitProducerId, Resource::Cluster)
+}
+
+fn may(call: &Call<'_>, key: ApiKey, id: &str) -> Result<(), ResponseError> {
+    match call.may(key, Resource::TransactionalId(id)) {
+        true => Ok(()),
+        false => Err(ResponseError::TransactionalIdAuthorizationFailed),
+    }
+}
+
+fn may_read(call: &Call<'_>, key: ApiKey, group: &str) -> Result<(), ResponseError> {
+    match call.may(key, Resource::Group(group)) {
+        true => Ok(()),
+        false => Err(ResponseError::GroupAuthorizationFailed),
     }
 }
 
@@ -138,18 +166,19 @@ pub(super) async fn add_partitions(
     request: AddPartitionsToTxnRequest,
 ) -> AddPartitionsToTxnResponse {
     let asked = request.v3_and_below_topics;
-    let is_known = |topic: &str, partition| {
-        let topic = call.node.topics.get(topic);
-        topic.is_some_and(|topic| topic.partition(partition).is_some())
-    };
+    let key = ApiKey::AddPartitionsToTxn;
+    if let Err(error) = may(call, key, &request.v3_and_below_transactional_id) {
+        return answer_partitions(asked, |_, _| error.code());
+    }
+    let check = |topic: &str, number| partition(&call.topic(key, topic), number).map(|_| ());
     let all_known = asked
         .iter()
         .flat_map(|topic| topic.partitions.iter().map(move |number| (topic, *number)))
-        .all(|(topic, number)| is_known(&topic.name, number));
+        .all(|(topic, number)| check(&topic.name, number).is_ok());
     if !all_known {
-        return answer_partitions(asked, |topic, number| match is_known(topic, number) {
-            true => ResponseError::OperationNotAttempted.code(),
-            false => ResponseError::UnknownTopicOrPartition.code(),
+        return answer_partitions(asked, |topic, number| match check(topic, number) {
+            Ok(()) => ResponseError::OperationNotAttempted.code(),
+            Err(error) => error.code(),
         });
     }
     let mut partitions = Partitions::new();
@@ -189,6 +218,12 @@ pub(super) async fn add_offsets(
     call: &Call<'_>,
     request: &AddOffsetsToTxnRequest,
 ) -> AddOffsetsToTxnResponse {
+    let key = ApiKey::AddOffsetsToTxn;
+    let may = may(call, key, &request.transactional_id)
+        .and_then(|()| may_read(call, key, &request.group_id));
+    if let Err(error) = may {
+        return AddOffsetsToTxnResponse::default().with_error_code(error.code());
+    }
     if !(1..=GROUP_ID_BYTES_MAX).contains(&request.group_id.len()) {
         return AddOffsetsToTxnResponse::default()
             .with_error_code(ResponseError::InvalidGroupId.code());
@@ -202,6 +237,9 @@ pub(super) async fn add_offsets(
 }
 
 pub(super) async fn end(call: &Call<'_>, request: &EndTxnRequest) -> EndTxnResponse {
+    if let Err(error) = may(call, ApiKey::EndTxn, &request.transactional_id) {
+        return EndTxnResponse::default().with_error_code(error.code());
+    }
     let id = &*request.transactional_id;
     let by = instance(request.producer_id, request.producer_epoch);
     let outcome = match request.committed {
@@ -225,11 +263,11 @@ pub(super) async fn commit_offsets(
         .topics
         .into_iter()
         .map(|asked| {
-            let topic = call.node.topics.get(&asked.name);
+            let topic = call.topic(ApiKey::TxnOffsetCommit, &asked.name);
             let partitions = asked.partitions.into_iter().map(|row| {
                 let index = row.partition_index;
                 let metadata = row.committed_metadata.unwrap_or_default();
-                let error = refusal.or(check_row(topic.as_deref(), index, &metadata).err());
+                let error = refusal.or(check_row(&topic, index, &metadata).err());
                 if error.is_none() {
                     rows.push(Row {
                         topic: asked.name.to_string(),
@@ -278,6 +316,9 @@ pub(super) async fn commit_offsets(
 /// Since version 3 a consumer's membership comes with its offsets, which fences members of older generations. Who says
 /// nothing of it relies on its transactional id alone.
 fn check_member(call: &Call<'_>, request: &TxnOffsetCommitRequest) -> Result<(), ResponseError> {
+    let key = ApiKey::TxnOffsetCommit;
+    may(call, key, &request.transactional_id)?;
+    may_read(call, key, &request.group_id)?;
     if !(1..=GROUP_ID_BYTES_MAX).contains(&request.group_id.len()) {
         return Err(ResponseError::InvalidGroupId);
     }

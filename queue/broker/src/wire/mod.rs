@@ -6,4 +6,4 @@ pub(crate) mod frame;
 pub(crate) mod guard;
 pub(crate) mod shape;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

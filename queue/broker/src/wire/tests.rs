@@ -22,12 +22,13 @@ fn group(name: &str) -> GroupId {
 }
 
 /// One request of each type with every array filled, cut down to what the version knows.
-fn samples(key: ApiKey, version: i16) -> Option<RequestKind> {
+pub(crate) fn samples(key: ApiKey, version: i16) -> Option<RequestKind> {
     use kafka_protocol::messages::{
         add_partitions_to_txn_request as ap, alter_configs_request as ac,
-        create_partitions_request as cp, create_topics_request as ct, delete_records_request as dr,
-        delete_topics_request as dt, describe_configs_request as dc,
-        describe_log_dirs_request as ld, describe_producers_request as dp, fetch_request as f,
+        create_acls_request as ca, create_partitions_request as cp, create_topics_request as ct,
+        delete_acls_request as da, delete_records_request as dr, delete_topics_request as dt,
+        describe_configs_request as dc, describe_log_dirs_request as ld,
+        describe_producers_request as dp, fetch_request as f,
         incremental_alter_configs_request as ia, join_group_request as j, leave_group_request as l,
         list_offsets_request as lo, metadata_request as m, offset_commit_request as oc,
         offset_delete_request as od, offset_fetch_request as of,
@@ -208,6 +209,25 @@ fn samples(key: ApiKey, version: i16) -> Option<RequestKind> {
                 dc::DescribeConfigsResource::default()
                     .with_resource_name(text("logs"))
                     .with_configuration_keys(Some(vec![text("a"), text("b")])),
+            ])
+            .into(),
+        ApiKey::DescribeAcls => DescribeAclsRequest::default()
+            .with_resource_name_filter(Some(text("logs")))
+            .with_principal_filter(Some(text("User:a")))
+            .into(),
+        ApiKey::CreateAcls => CreateAclsRequest::default()
+            .with_creations(vec![
+                ca::AclCreation::default()
+                    .with_resource_name(text("logs"))
+                    .with_principal(text("User:a"))
+                    .with_host(text("*")),
+            ])
+            .into(),
+        ApiKey::DeleteAcls => DeleteAclsRequest::default()
+            .with_filters(vec![
+                da::DeleteAclsFilter::default()
+                    .with_resource_name_filter(Some(text("logs")))
+                    .with_principal_filter(None),
             ])
             .into(),
         ApiKey::CreatePartitions => CreatePartitionsRequest::default()

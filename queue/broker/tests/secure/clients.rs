@@ -4,7 +4,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use logboom_broker::{ClientCertificates, ListenerConfig, Mechanism, SaslConfig, TlsFiles};
+use logboom_broker::{
+    AccessRules, Acl, ClientCertificates, Config, ListenerConfig, Mechanism, Operation, SaslConfig,
+    TlsFiles,
+};
 use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -87,6 +90,87 @@ async fn kcat_and_rdkafka_produce_and_consume_with_every_mechanism() {
         let read = kcat_with(&bootstrap, &settings, &consume).await;
         assert_eq!(read, "of rdkafka\na line\n", "{mechanism}");
     }
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forbidden_topic_is_told_as_such_and_an_allowed_one_works() {
+    let (dir, pki) = (tempfile::tempdir().unwrap(), Pki::new());
+    add_user(dir.path(), "alice", "wonder,land=");
+    let listener = ListenerConfig {
+        advertised: Some(("localhost".to_owned(), 0)),
+        tls: Some(pki.server(ClientCertificates::NotAsked)),
+        sasl: Some(SaslConfig {
+            mechanisms: vec![Mechanism::ScramSha512],
+            plain_without_tls: false,
+        }),
+    };
+    let acl = Acl {
+        principal: "User:al*".parse().unwrap(),
+        allow: vec![Operation::Read, Operation::Write, Operation::Create],
+        topics: vec!["logs*".parse().unwrap()],
+        groups: vec!["g".parse().unwrap()],
+        transactional_ids: Vec::new(),
+        cluster: false,
+    };
+    let config = Config {
+        access: AccessRules {
+            super_users: Vec::new(),
+            acls: vec![acl],
+        },
+        ..config(dir.path())
+    };
+    let broker = start_secured(config, listener).await;
+    let bootstrap = bootstrap(&broker);
+    let settings = kcat_settings(&settings(&pki, "SCRAM-SHA-512", "wonder,land="));
+    kcat_with(&bootstrap, &settings, &["-P", "-t", "logs.web", "-p", "0"]).await;
+    let consume = [
+        "-C",
+        "-t",
+        "logs.web",
+        "-p",
+        "0",
+        "-o",
+        "beginning",
+        "-e",
+        "-q",
+    ];
+    assert_eq!(kcat_with(&bootstrap, &settings, &consume).await, "a line\n");
+    // By a group, which takes all of it: finding, joining, fetching, committing.
+    let group = ["-G", "g", "-o", "beginning", "-c", "1", "-q", "logs.web"];
+    let group = [&["-X", "auto.offset.reset=earliest"][..], &group].concat();
+    assert_eq!(kcat_with(&bootstrap, &settings, &group).await, "a line\n");
+
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let refused = async |arguments: &[&str]| {
+        let arguments = [&settings[..], arguments].concat();
+        let output = kcat(&bootstrap, &arguments, b"a line\n").await;
+        assert!(!output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    for arguments in [
+        &["-P", "-t", "secret", "-p", "0"][..],
+        &["-C", "-t", "secret", "-p", "0", "-e"],
+    ] {
+        let errors = refused(arguments).await;
+        assert!(errors.contains("Topic authorization failed"), "{errors}");
+    }
+    let errors = refused(&["-G", "h", "-c", "1", "logs.web"]).await;
+    assert!(
+        errors.contains("not allowed to describe the group"),
+        "{errors}"
+    );
+    let listing = kcat_with(
+        &bootstrap,
+        &settings.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>(),
+        &["-L"],
+    )
+    .await;
+    assert!(
+        listing.contains("logs.web") && !listing.contains("secret"),
+        "{listing}"
+    );
+    assert_eq!(broker.records("secret"), 0);
     broker.stop().await;
 }
 
