@@ -58,6 +58,7 @@ pub use error::{AppendError, LogError, ReadError};
 pub use limits::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 pub use logs::Logs;
 pub use marker::{Aborted, Outcome};
+pub use metrics::FSYNC_SECONDS;
 pub use partition::{Appended, Fetched, PartitionLog};
 pub use producers::ActiveProducer;
 pub use retention::Removed;
