@@ -121,8 +121,8 @@ fn lock_data(role: Role, config: &Config) -> anyhow::Result<Option<DirLock>> {
         // These lock by themselves, or keep nothing.
         Role::Queue | Role::Agent | Role::Ui => return Ok(None),
     };
-    let holder = format!("logboom {}", role.name());
-    Ok(Some(DirLock::acquire(&directory.join("lock"), &holder)?))
+    let path = directory.join("lock");
+    Ok(Some(DirLock::acquire(&path, role.name())?))
 }
 
 async fn bind(wanted: bool, key: &str, address: SocketAddr) -> anyhow::Result<Option<TcpListener>> {

@@ -65,8 +65,8 @@ impl Broker {
             source,
         };
         std::fs::create_dir_all(&dir).map_err(|error| failed(error.into()))?;
-        let lock = DirLock::acquire(&dir.join("lock"), "logboom queue")
-            .map_err(|error| failed(error.into()))?;
+        let lock =
+            DirLock::acquire(&dir.join("lock"), "queue").map_err(|error| failed(error.into()))?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let log_config = LogConfig {
             flush: config.flush,

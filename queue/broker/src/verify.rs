@@ -314,6 +314,22 @@ mod tests {
         bytes[at] ^= 1;
         std::fs::write(&first, &bytes).unwrap();
 
+        let last = files(&log)
+            .into_iter()
+            .map(|(path, _)| path)
+            .rfind(|path| path.extension().is_some_and(|end| end == "log"))
+            .unwrap();
+        let good = std::fs::read(&last).unwrap();
+        std::fs::write(&last, &good[..good.len() - 1]).unwrap();
+        let [damage] = &damages(dir.path())[..] else {
+            panic!("one damage: {:?}", damages(dir.path()))
+        };
+        assert!(
+            damage.path == last && damage.reason.contains("had been synced"),
+            "{damage:?}"
+        );
+        std::fs::write(&last, &good).unwrap();
+
         let missing = files(&log)
             .into_iter()
             .map(|(path, _)| path)

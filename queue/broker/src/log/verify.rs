@@ -190,6 +190,15 @@ impl Walk<'_> {
             position: scan.position(),
             reason,
         };
+        if is_last
+            && let Some((index, _)) = &stored
+            && index.summary.end_position > scan.position()
+        {
+            return Err(bad(format!(
+                "the batch that should start at offset {end} is bad or missing; up to offset {} they had been synced",
+                index.summary.end_offset
+            )));
+        }
         if is_last {
             let rest = scan::judge_rest(
                 file.as_ref(),
