@@ -152,10 +152,7 @@ async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 pub(crate) fn client(config: &Config, part: &str) -> ClientConfig {
-    ClientConfig {
-        bootstrap: config.queue.address.clone(),
-        client_id: format!("logboom-{part}"),
-    }
+    ClientConfig::new(&config.queue.address, format!("logboom-{part}"))
 }
 
 /// The directory of one part, made when missing.

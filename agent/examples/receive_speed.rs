@@ -44,10 +44,7 @@ async fn measure(dir: &Path, time: Duration) -> Result<(), Box<dyn Error>> {
     config.disk_free_min_bytes = 0;
     let broker = logboom_broker::Broker::open(config).await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let queue = ClientConfig {
-        bootstrap: listener.local_addr()?.to_string(),
-        client_id: "speed".into(),
-    };
+    let queue = ClientConfig::new(listener.local_addr()?.to_string(), "speed");
     let stop = CancellationToken::new();
     let serving = tokio::spawn(broker.run(listener, watch::channel(false).0, stop.clone()));
     let http = TcpListener::bind("127.0.0.1:0").await?;

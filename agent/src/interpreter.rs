@@ -39,10 +39,7 @@ impl World {
             .iter()
             .map(|glob| format!("{}/{glob}", dir.path().display()))
             .collect();
-        let queue = ClientConfig {
-            bootstrap: "unused".into(),
-            client_id: "unused".into(),
-        };
+        let queue = ClientConfig::new("unused", "unused");
         let mut config = Config::new("/state".into(), queue, vec![TailConfig::new(globs)]);
         config.host = "host".into();
         let mut world = World {

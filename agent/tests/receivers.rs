@@ -93,10 +93,7 @@ async fn what_was_acked_is_in_the_queue_over_its_restarts() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap()
     };
-    let queue = ClientConfig {
-        bootstrap: queue_address.to_string(),
-        client_id: "test".into(),
-    };
+    let queue = ClientConfig::new(queue_address.to_string(), "test");
     let mut config = Config::new(queue.clone());
     config.limits.patience = Duration::from_secs(1);
     let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -55,10 +55,7 @@ fn agent(dir: &Path, address: SocketAddr) -> Part {
 }
 
 fn client(address: SocketAddr) -> ClientConfig {
-    ClientConfig {
-        bootstrap: address.to_string(),
-        client_id: "test".into(),
-    }
+    ClientConfig::new(address.to_string(), "test")
 }
 
 fn append(path: &Path, lines: std::ops::Range<u32>) {

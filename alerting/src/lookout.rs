@@ -244,11 +244,8 @@ mod tests {
         let readings = [reading(0, 7), reading(1, 4)];
         let config = Config {
             data_dir: "unused".into(),
-            queue: ClientConfig {
-                // Nobody listens there.
-                bootstrap: "127.0.0.1:1".to_owned(),
-                client_id: "test".to_owned(),
-            },
+            // Nobody listens there.
+            queue: ClientConfig::new("127.0.0.1:1", "test"),
             indexes: vec![IndexConfig::logs()],
             partitions: 1,
             rules: Vec::new(),

@@ -133,10 +133,7 @@ mod tests {
     fn nowhere(data_dir: &Path) -> Config {
         Config {
             data_dir: data_dir.to_owned(),
-            queue: logboom_client::ClientConfig {
-                bootstrap: "127.0.0.1:9".to_owned(),
-                client_id: "test".to_owned(),
-            },
+            queue: logboom_client::ClientConfig::new("127.0.0.1:9", "test"),
             indexes: vec![crate::IndexConfig::logs(), crate::IndexConfig::spans()],
             partitions: 1,
             rules: Vec::new(),

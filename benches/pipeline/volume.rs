@@ -82,10 +82,7 @@ pub(crate) async fn print(directory: &Path, input: &Input) {
         }
         Process::start(command, &directory.join(format!("{name}.log")))
     };
-    let client = ClientConfig {
-        bootstrap: format!("127.0.0.1:{queue_port}"),
-        client_id: "bench".to_owned(),
-    };
+    let client = ClientConfig::new(format!("127.0.0.1:{queue_port}"), "bench");
 
     let queue = part("queue");
     let (before, start) = (cpu::of(queue.id()), Instant::now());

@@ -229,10 +229,7 @@ mod tests {
     use super::*;
 
     fn refused(change: impl FnOnce(&mut Config)) -> String {
-        let queue = ClientConfig {
-            bootstrap: String::new(),
-            client_id: String::new(),
-        };
+        let queue = ClientConfig::new(String::new(), String::new());
         let mut config = Config::new(PathBuf::new(), queue);
         config.check().unwrap();
         change(&mut config);

@@ -41,10 +41,7 @@ async fn ready(mut ready: watch::Receiver<bool>) {
 
 async fn queue(folder: &TempDir) -> (Part<logboom_broker::Error>, ClientConfig) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let queue = ClientConfig {
-        bootstrap: listener.local_addr().unwrap().to_string(),
-        client_id: "test".into(),
-    };
+    let queue = ClientConfig::new(listener.local_addr().unwrap().to_string(), "test");
     let broker = Broker::open(logboom_broker::Config::new(folder.path().join("queue")))
         .await
         .unwrap();
@@ -309,10 +306,7 @@ async fn a_metastore_that_another_program_holds_delays_the_start_and_does_not_en
 #[tokio::test]
 async fn a_data_directory_that_cannot_be_one_ends_the_start_and_is_named() {
     let folder = TempDir::new().unwrap();
-    let queue = ClientConfig {
-        bootstrap: "127.0.0.1:1".into(),
-        client_id: "test".into(),
-    };
+    let queue = ClientConfig::new("127.0.0.1:1", "test");
     std::fs::create_dir(folder.path().join("indexer")).unwrap();
     std::fs::write(folder.path().join("indexer/splits"), "not a folder").unwrap();
     let (part, ..) = starting_indexer(&folder, &queue).await;
@@ -446,10 +440,7 @@ async fn otlp_requests_are_found_item_by_item_once_in_their_index_across_restart
 #[tokio::test]
 async fn a_configuration_that_cannot_be_ends_the_start_and_says_why() {
     let folder = TempDir::new().unwrap();
-    let queue = ClientConfig {
-        bootstrap: "127.0.0.1:1".into(),
-        client_id: "test".into(),
-    };
+    let queue = ClientConfig::new("127.0.0.1:1", "test");
     let mut config = Config::new(folder.path().join("indexer"), queue);
     config.indexes[2].name = "logs".into();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

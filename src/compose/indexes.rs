@@ -74,10 +74,7 @@ mod tests {
     }
 
     fn queue() -> logboom_client::ClientConfig {
-        logboom_client::ClientConfig {
-            bootstrap: String::new(),
-            client_id: String::new(),
-        }
+        logboom_client::ClientConfig::new(String::new(), String::new())
     }
 
     #[test]

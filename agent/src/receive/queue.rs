@@ -182,11 +182,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_producer_with_late_records_is_retired_once() {
-        let config = ClientConfig {
-            // Nobody listens there.
-            bootstrap: "127.0.0.1:1".into(),
-            client_id: "test".into(),
-        };
+        // Nobody listens there.
+        let config = ClientConfig::new("127.0.0.1:1", "test");
         let stop = CancellationToken::new();
         let patience = Duration::from_millis(50);
         let (queue, leaving) = Queue::new(&config, patience, stop.clone()).unwrap();

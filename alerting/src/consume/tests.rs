@@ -164,10 +164,7 @@ impl Site {
 fn config(dir: &Path, bootstrap: &str, timing: Timing) -> Config {
     Config {
         data_dir: dir.join("alerting"),
-        queue: ClientConfig {
-            bootstrap: bootstrap.to_owned(),
-            client_id: "alerting-test".to_owned(),
-        },
+        queue: ClientConfig::new(bootstrap.to_owned(), "alerting-test"),
         indexes: vec![crate::IndexConfig::logs(), crate::IndexConfig::spans()],
         partitions: 1,
         rules: vec![dir.join("rules.yaml")],

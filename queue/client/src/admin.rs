@@ -32,7 +32,7 @@ impl Admin {
     pub fn new(config: &ClientConfig) -> Result<Admin, Error> {
         let client = config
             .admin()
-            .create_with_context(Context::new(&config.bootstrap))
+            .create_with_context(Context::new(config))
             .map_err(|source| Error::Create {
                 bootstrap: config.bootstrap.clone(),
                 source: Box::new(source),
@@ -155,7 +155,7 @@ impl Shared {
     pub(crate) fn member_of(&self, group: &str) -> Result<BaseConsumer<Context>, KafkaError> {
         self.config
             .consumer(group, limits::PREFETCH_BYTES)
-            .create_with_context(Context::new(&self.config.bootstrap))
+            .create_with_context(Context::new(&self.config))
     }
 
     /// A consumer for looking at partitions, under a name that commits nothing.
@@ -171,7 +171,7 @@ impl Shared {
         if let Some(known) = committers.get(group) {
             return Ok(Arc::clone(known));
         }
-        let context = Context::new(&self.config.bootstrap);
+        let context = Context::new(&self.config);
         let settings = self.config.consumer(group, limits::PREFETCH_BYTES);
         let made: Arc<BaseConsumer<Context>> = Arc::new(settings.create_with_context(context)?);
         committers.insert(group.to_owned(), Arc::clone(&made));

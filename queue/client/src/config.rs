@@ -1,20 +1,31 @@
 //! Where the queue is, and the librdkafka settings that the promises of design §2 rest on.
 
 use rdkafka::config::{ClientConfig as Settings, RDKafkaLogLevel};
-use serde::{Deserialize, Serialize};
 
 use crate::limits;
+use crate::security::Security;
 
 /// How to reach the queue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientConfig {
     /// `host:port[,host:port…]` of any brokers of the cluster.
     pub bootstrap: String,
     /// Shown in the broker's logs and quotas.
     pub client_id: String,
+    /// How to get in.
+    pub security: Security,
 }
 
 impl ClientConfig {
+    /// A client of a queue that asks nobody who comes.
+    pub fn new(bootstrap: impl Into<String>, client_id: impl Into<String>) -> ClientConfig {
+        ClientConfig {
+            bootstrap: bootstrap.into(),
+            client_id: client_id.into(),
+            security: Security::default(),
+        }
+    }
+
     /// What every client shares.
     fn base(&self) -> Settings {
         let mut settings = Settings::new();
@@ -31,6 +42,7 @@ impl ClientConfig {
             // One line per lost connection is noise: `Context` logs one clear line instead.
             .set("log.connection.close", "false")
             .set_log_level(RDKafkaLogLevel::Info);
+        self.security.apply(&mut settings);
         settings
     }
 

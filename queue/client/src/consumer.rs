@@ -175,7 +175,7 @@ impl Consumer {
 fn client(config: &ClientConfig, prefetch_bytes: usize) -> Result<StreamConsumer<Context>, Error> {
     config
         .consumer(&config.client_id, prefetch_bytes)
-        .create_with_context(Context::new(&config.bootstrap))
+        .create_with_context(Context::new(config))
         .map_err(|source| Error::Create {
             bootstrap: config.bootstrap.clone(),
             source: Box::new(source),

@@ -13,13 +13,16 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 use tokio::sync::Notify;
 use tracing::{debug, error, info, warn};
 
+use crate::config::ClientConfig;
 use crate::delivery::Ack;
 use crate::error::Error;
+use crate::security::Security;
 use crate::{limits, metrics};
 
 /// Shared by all handles of one client.
 pub(crate) struct Context {
     bootstrap: String,
+    security: Security,
     /// When the last line about an unreachable queue was written, to write few of them.
     complained: Mutex<Option<Instant>>,
     /// Woken whenever the producer's buffer got room.
@@ -27,25 +30,49 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(bootstrap: &str) -> Context {
+    pub(crate) fn new(config: &ClientConfig) -> Context {
         Context {
-            bootstrap: bootstrap.to_owned(),
+            bootstrap: config.bootstrap.clone(),
+            security: config.security.clone(),
             complained: Mutex::new(None),
             freed: Arc::new(Notify::new()),
         }
     }
 
-    fn unreachable(&self, reason: &str) {
+    /// Whether there has been no line about the queue for a while.
+    fn may_complain(&self) -> bool {
         ::metrics::counter!(metrics::QUEUE_UNREACHABLE).increment(1);
         let mut complained = self
             .complained
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if complained.is_some_and(|at| at.elapsed() < limits::UNREACHABLE_LOG_INTERVAL) {
+            return false;
+        }
+        *complained = Some(Instant::now());
+        true
+    }
+
+    /// The queue is there and does not let us in: this does not pass by itself, but may be put right on its side.
+    fn locked_out(&self, reason: &str) {
+        if !self.may_complain() {
+            debug!(reason, "the queue still does not let us in");
+            return;
+        }
+        error!(
+            queue = self.bootstrap,
+            reason,
+            "the queue at `{}` does not let us in: {}; trying on",
+            self.bootstrap,
+            self.security.remedy(reason)
+        );
+    }
+
+    fn unreachable(&self, reason: &str) {
+        if !self.may_complain() {
             debug!(reason, "the queue is still unreachable");
             return;
         }
-        *complained = Some(Instant::now());
         warn!(
             queue = self.bootstrap,
             reason,
@@ -60,6 +87,12 @@ impl ClientContext for Context {
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
                 error!(target: "librdkafka", facility, "{message}");
+            }
+            // A consumer's come here alone: of its errors rdkafka passes on the code and not the words.
+            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning
+                if facility == "FAIL" && Security::is_about(message) =>
+            {
+                self.locked_out(message);
             }
             // Failed connections come here and to `error` below, which says it better.
             RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning
@@ -84,6 +117,10 @@ impl ClientContext for Context {
                 | rdkafka::types::RDKafkaErrorCode::BrokerTransportFailure
                 | rdkafka::types::RDKafkaErrorCode::Resolve,
             ) => self.unreachable(reason),
+            Some(
+                rdkafka::types::RDKafkaErrorCode::SSL
+                | rdkafka::types::RDKafkaErrorCode::Authentication,
+            ) => self.locked_out(reason),
             // Seen by the caller of `recv`, who decides.
             Some(rdkafka::types::RDKafkaErrorCode::AutoOffsetReset) => {
                 debug!(reason, "offset out of range")

@@ -79,6 +79,9 @@ pub(crate) fn passes_by_itself(code: RDKafkaErrorCode) -> bool {
             | C::BrokerTransportFailure
             | C::BrokerDestroy
             | C::Resolve
+            // Not let in: somebody may put it right on either side, and `Context` says what.
+            | C::SSL
+            | C::Authentication
             | C::OperationTimedOut
             | C::RequestTimedOut
             | C::TimedOutQueue

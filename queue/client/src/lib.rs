@@ -22,6 +22,7 @@ mod marks;
 pub mod metrics;
 mod producer;
 mod ranges;
+mod security;
 pub mod trace;
 
 pub use admin::Admin;
@@ -34,5 +35,6 @@ pub use inspect::{GroupInfo, MemberInfo, Partition, RawRecord, TopicInfo};
 pub use marks::{Marks, MarksError, Verdict};
 pub use producer::{Batch, Producer};
 pub use ranges::RangeSet;
+pub use security::{Mechanism, Password, Sasl, Security, Tls};
 
 pub use logboom_event::{Context, Format, Origin, Record, SourceId};

@@ -35,7 +35,7 @@ impl Producer {
     pub fn new(config: &ClientConfig) -> Result<Producer, Error> {
         let inner = config
             .producer()
-            .create_with_context(Context::new(&config.bootstrap))
+            .create_with_context(Context::new(config))
             .map_err(|source| Error::Create {
                 bootstrap: config.bootstrap.clone(),
                 source: Box::new(source),

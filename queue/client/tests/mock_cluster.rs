@@ -24,10 +24,7 @@ struct Cluster {
 fn cluster(partitions: i32) -> Cluster {
     let mock = MockCluster::new(1).unwrap();
     mock.create_topic(TOPIC, partitions, 1).unwrap();
-    let config = ClientConfig {
-        bootstrap: mock.bootstrap_servers(),
-        client_id: "test".into(),
-    };
+    let config = ClientConfig::new(mock.bootstrap_servers(), "test");
     Cluster { mock, config }
 }
 
