@@ -44,10 +44,10 @@ pub(super) async fn delete_records(
 /// −1 stands for everything that is there.
 async fn delete_before(log: &Arc<PartitionLog>, offset: i64) -> Result<i64, ResponseError> {
     let log = log.clone();
-    let offset = if offset == -1 {
-        log.high_watermark()
-    } else {
-        offset
+    let offset = match offset {
+        -1 => log.high_watermark(),
+        offset if offset < 0 => return Err(ResponseError::OffsetOutOfRange),
+        offset => offset,
     };
     let deleted = tokio::task::spawn_blocking(move || log.delete_before(offset)).await;
     match deleted {

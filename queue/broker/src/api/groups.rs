@@ -62,7 +62,8 @@ pub(super) async fn join(call: &Call<'_>, request: JoinGroupRequest) -> JoinGrou
         Err(refused) => JoinGroupResponse::default()
             .with_error_code(refused.error.code())
             .with_generation_id(-1)
-            .with_protocol_name(Some(StrBytes::default()))
+            // Nullable since version 7.
+            .with_protocol_name((call.version < 7).then(StrBytes::default))
             .with_member_id(text(refused.member_id)),
         Ok(joined) => JoinGroupResponse::default()
             .with_generation_id(joined.generation)

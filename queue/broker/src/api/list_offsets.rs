@@ -93,31 +93,42 @@ async fn find(
 ) -> Result<Found, ResponseError> {
     check_leader(log, asked.current_leader_epoch)?;
     let stable_end = log.last_stable_offset();
-    // Older versions have no place for it, and the codec refuses to write what has none.
-    let leader_epoch = if version >= 4 { log.leader_epoch() } else { -1 };
     let (offset, timestamp) = match asked.timestamp {
         LATEST if committed => (stable_end, -1),
         LATEST => (log.high_watermark(), -1),
         EARLIEST => (log.log_start(), -1),
-        MAX_TIMESTAMP => by_time(log, |log| Ok(log.max_timestamp())).await?,
+        MAX_TIMESTAMP => by_time(log, first_of_highest_time).await?,
         timestamp if timestamp >= 0 => {
             by_time(log, move |log| log.offset_for_time(timestamp)).await?
         }
         _ => return Err(ResponseError::UnsupportedVersion),
     };
     let is_record = !matches!(asked.timestamp, LATEST | EARLIEST);
-    if committed && is_record && offset >= stable_end {
-        return Ok(Found {
-            offset: -1,
-            timestamp: -1,
-            leader_epoch,
-        });
-    }
+    let is_hidden = committed && is_record && offset >= stable_end;
+    let (offset, timestamp) = if is_hidden {
+        (-1, -1)
+    } else {
+        (offset, timestamp)
+    };
+    // Nothing found has no epoch. Older versions have no place for it, and the codec refuses to write what has none.
+    let leader_epoch = if version >= 4 && offset >= 0 {
+        log.leader_epoch()
+    } else {
+        -1
+    };
     Ok(Found {
         offset,
         timestamp,
         leader_epoch,
     })
+}
+
+/// The log knows the batch; the record is looked for in it.
+fn first_of_highest_time(log: &PartitionLog) -> Result<Option<(i64, i64)>, crate::log::ReadError> {
+    match log.max_timestamp() {
+        Some((_, highest)) => log.offset_for_time(highest),
+        None => Ok(None),
+    }
 }
 
 /// Runs a lookup, which reads from disk, on a blocking thread. Nothing found is offset −1.

@@ -226,10 +226,12 @@ fn admission_code(error: &transactions::Refusal) -> ResponseError {
 
 fn batch_code(error: BatchError) -> ResponseError {
     match error {
-        BatchError::Length { .. } | BatchError::Checksum => ResponseError::CorruptMessage,
+        // Damaged on its way: to be sent again. What follows would be as wrong the next time.
+        BatchError::Checksum => ResponseError::CorruptMessage,
         BatchError::Magic { .. } => ResponseError::UnsupportedForMessageFormat,
         BatchError::Compression { .. } => ResponseError::UnsupportedCompressionType,
-        BatchError::Count { .. }
+        BatchError::Length { .. }
+        | BatchError::Count { .. }
         | BatchError::Transactional
         | BatchError::Control
         | BatchError::TimestampType

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
+use kafka_protocol::messages::create_partitions_request::{
+    CreatePartitionsAssignment, CreatePartitionsTopic,
+};
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::create_topics_response::{
@@ -26,16 +28,25 @@ use crate::topics::{Topic, TopicError};
 type Refusal = (ResponseError, String);
 
 pub(super) async fn create(call: &Call<'_>, request: CreateTopicsRequest) -> CreateTopicsResponse {
-    let mut seen = HashSet::new();
+    // Which of two was meant nobody knows, so neither is made, and the name is answered once.
+    let (mut seen, mut twice) = (HashSet::new(), HashSet::new());
+    for topic in &request.topics {
+        if !seen.insert(topic.name.clone()) {
+            twice.insert(topic.name.clone());
+        }
+    }
     let mut results = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
-        let outcome = if seen.insert(topic.name.clone()) {
-            create_one(call, &topic, request.validate_only).await
-        } else {
+        if !seen.remove(&topic.name) {
+            continue;
+        }
+        let outcome = if twice.contains(&topic.name) {
             Err((
                 ResponseError::InvalidRequest,
                 "topic is named twice in the request".to_owned(),
             ))
+        } else {
+            create_one(call, &topic, request.validate_only).await
         };
         let result = CreatableTopicResult::default().with_name(topic.name);
         results.push(match outcome {
@@ -108,6 +119,10 @@ fn partition_count(call: &Call<'_>, topic: &CreatableTopic) -> Result<u32, Refus
         return Err((ResponseError::InvalidReplicationFactor, message));
     }
     if !topic.assignments.is_empty() {
+        if topic.num_partitions != -1 || topic.replication_factor != -1 {
+            let message = "partitions are either assigned or counted: with assignments, number of partitions and replication factor are -1";
+            return Err((ResponseError::InvalidRequest, message.to_owned()));
+        }
         let mut numbers: Vec<i32> = topic
             .assignments
             .iter()
@@ -218,6 +233,16 @@ async fn grow(
             ResponseError::TopicAuthorizationFailed,
             format!("not allowed to alter topic `{}`", topic.name.0),
         ));
+    }
+    let node_id = call.node.config.node_id;
+    let is_here = |row: &CreatePartitionsAssignment| {
+        row.broker_ids.len() == 1 && row.broker_ids[0].0 == node_id
+    };
+    if let Some(assignments) = &topic.assignments
+        && !assignments.iter().all(is_here)
+    {
+        let message = format!("new partitions can only be assigned to node `{node_id}`");
+        return Err((ResponseError::InvalidReplicaAssignment, message));
     }
     let grown = call
         .node

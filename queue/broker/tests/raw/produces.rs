@@ -37,9 +37,9 @@ async fn bad_batches_are_refused_with_their_code_and_never_stored() {
         ("count and delta differ", wrong_delta.freeze(), 87),
         ("bad checksum", bad_checksum.freeze(), 2),
         ("old magic", old_magic.freeze(), 43),
-        ("two batches", two_batches.freeze(), 2),
-        ("cut", cut, 2),
-        ("nothing", Bytes::new(), 2),
+        ("two batches", two_batches.freeze(), 87),
+        ("cut", cut, 87),
+        ("nothing", Bytes::new(), 87),
     ] {
         let answer = produced(&mut wire, records).await;
         assert_eq!(
