@@ -7,9 +7,9 @@ use logboom_disk::RealDisk;
 
 use super::{offsets, one_partition, plain};
 use crate::log::commit::{Pending, commit};
-use crate::log::limits::GROUP_BYTES_MAX;
+use crate::log::limits::{BATCH_RECORDS_MAX, GROUP_BYTES_MAX};
 use crate::log::testing::{BatchBuilder, append, append_one};
-use crate::log::{AppendError, LogConfig, Logs, ReadError};
+use crate::log::{AppendError, LogConfig, Logs, PartitionLog, ReadError};
 
 #[test]
 fn a_batch_repeated_within_a_group_is_stored_once() {
@@ -151,4 +151,55 @@ async fn many_producers_at_once_get_rising_offsets_through_the_writer() {
             .collect::<Vec<_>>(),
         [320; 3]
     );
+}
+
+/// AutoMQ#3033: offsets that grow past 31 and 32 bits, in one segment and over many.
+#[test]
+fn offsets_go_on_past_what_32_bits_hold() {
+    const BATCHES: i64 = 300;
+    let records = i64::from(BATCH_RECORDS_MAX);
+    assert!(BATCHES * records > 1 << 32);
+    // A compressed batch is believed its count, so a few bytes take many offsets.
+    let many = BatchBuilder::new(&[b"x"])
+        .attributes(4)
+        .count(BATCH_RECORDS_MAX, BATCH_RECORDS_MAX - 1)
+        .build();
+    for segment_bytes in [8 << 10, 1 << 20] {
+        let (machine, logs, log) = one_partition(segment_bytes);
+        for batch in 0..BATCHES {
+            let appended = append_one(&log, many.clone()).unwrap();
+            assert_eq!(appended.base_offset, batch * records);
+        }
+        let found_at = |log: &PartitionLog, offset: i64| {
+            let fetched = machine.read(log, offset, 1).unwrap();
+            i64::from_be_bytes(fetched.bytes[..8].try_into().unwrap())
+        };
+        let check = |log: &PartitionLog| {
+            let expected: Vec<i64> = (0..BATCHES).map(|batch| batch * records).collect();
+            assert_eq!(offsets(&machine, log), expected);
+            for offset in [
+                (1 << 31) - 1,
+                1 << 31,
+                (1 << 32) - 1,
+                1 << 32,
+                BATCHES * records - 1,
+            ] {
+                assert_eq!(
+                    found_at(log, offset),
+                    offset / records * records,
+                    "{offset}"
+                );
+            }
+        };
+        check(&log);
+        drop((log, logs));
+        machine.disk.crash();
+        let logs = machine.open();
+        let log = logs.get("t", 0).unwrap();
+        check(&log);
+        assert_eq!(
+            append_one(&log, plain(1, 1)).unwrap().base_offset,
+            BATCHES * records
+        );
+    }
 }

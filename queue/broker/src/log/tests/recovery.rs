@@ -46,6 +46,45 @@ fn torn_tail_is_truncated_on_open_wherever_it_is_torn() {
     }
 }
 
+/// The register of a CRC32C before `bytes` were taken in, from the one after.
+fn crc_before(mut register: u32, bytes: &[u8]) -> u32 {
+    const POLYNOMIAL: u32 = 0x82f6_3b78;
+    for byte in bytes.iter().rev() {
+        for _ in 0..8 {
+            let was_odd = register >> 31 == 1;
+            register = if was_odd {
+                (register ^ POLYNOMIAL) << 1 | 1
+            } else {
+                register << 1
+            };
+        }
+        register ^= u32::from(*byte);
+    }
+    register
+}
+
+/// redpanda#4114: a checksum of zero is not the mark of space that was never written.
+#[test]
+fn a_batch_whose_checksum_is_zero_is_a_batch() {
+    let mut batch = BatchBuilder::new(&[b"value...."]).build().to_vec();
+    // The last four bytes of the value bring the checksum to zero; behind them is the count of headers.
+    let at = batch.len() - 5;
+    let before = !crc32c::crc32c(&batch[21..at]);
+    let wanted = crc_before(crc_before(!0, &batch[at + 4..]), &[0; 4]);
+    batch[at..at + 4].copy_from_slice(&(before ^ wanted).to_le_bytes());
+    assert_eq!(crc32c::crc32c(&batch[21..]), 0);
+    batch[17..21].fill(0);
+
+    let (machine, logs, log) = one_partition(1 << 20);
+    append_one(&log, batch.into()).unwrap();
+    append_one(&log, plain(1, 10)).unwrap();
+    assert_eq!(offsets(&machine, &log), [0, 1]);
+    drop((log, logs));
+    machine.disk.crash();
+    let logs = machine.open();
+    assert_eq!(offsets(&machine, &logs.get("t", 0).unwrap()), [0, 1]);
+}
+
 #[test]
 fn a_good_batch_with_another_offset_than_expected_does_not_count() {
     let (machine, logs, log) = one_partition(1 << 20);
