@@ -4,7 +4,8 @@
 //! watched directory, with rename rotation, copytruncate and gzip, while agent,
 //! queue and indexer die at random moments. In the end every generation of every
 //! file (what was written between two rotations) is found as one source, whole,
-//! byte for byte, and nothing is found twice.
+//! byte for byte, and nothing is found twice. With Apache Kafka in the queue's place it is the same
+//! test: the address alone is another.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -16,6 +17,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 
+use crate::kafka::Kafka;
 use crate::process::{self, Process};
 use crate::samples::{self, Line};
 
@@ -25,34 +27,48 @@ const CHINESE_LINES: usize = 200;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn loghub_exactly_once_across_kill_9() {
-    let base = std::env::var("LOGBOOM_SEED")
-        .ok()
-        .map(|seed| seed.parse::<u64>().expect("LOGBOOM_SEED is a number"));
-    let count = std::env::var("LOGBOOM_SEEDS").ok().map_or(3, |count| {
-        count.parse::<u64>().expect("LOGBOOM_SEEDS is a number")
-    });
-    let seeds = match base {
-        Some(seed) => seed..seed + 1,
-        None => 1..count + 1,
-    };
-    for seed in seeds {
+    for seed in seeds(3) {
         println!("exactly once: LOGBOOM_SEED={seed}");
-        run(seed).await;
+        run(seed, None).await;
     }
 }
 
-async fn run(seed: u64) {
+#[tokio::test(flavor = "multi_thread")]
+async fn loghub_exactly_once_with_apache_kafka_as_the_queue() {
+    for seed in seeds(1) {
+        println!("exactly once on Apache Kafka: LOGBOOM_SEED={seed}");
+        run(seed, Some(Kafka::start(&[]))).await;
+    }
+}
+
+/// `LOGBOOM_SEED` alone, or as many as `LOGBOOM_SEEDS` says.
+fn seeds(count: u64) -> std::ops::Range<u64> {
+    let number = |name: &str| {
+        let text = std::env::var(name).ok()?;
+        Some(
+            text.parse::<u64>()
+                .unwrap_or_else(|_| panic!("{name} is a number")),
+        )
+    };
+    match number("LOGBOOM_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 1..number("LOGBOOM_SEEDS").unwrap_or(count) + 1,
+    }
+}
+
+async fn run(seed: u64, kafka: Option<Kafka>) {
     let directory = tempfile::tempdir().unwrap();
     let logs = directory.path().join("logs");
     std::fs::create_dir(&logs).unwrap();
-    let mut system = System::start(directory.path(), &logs);
+    let mut system = System::start(directory.path(), &logs, kafka);
     let mut random = StdRng::seed_from_u64(seed);
 
-    let mut kills: Vec<(Duration, usize)> = (0..3 * KILLS_PER_PART)
+    let parts = system.parts.len();
+    let mut kills: Vec<(Duration, usize)> = (0..parts * KILLS_PER_PART)
         .map(|kill| {
             (
                 WRITING_TAKES.mul_f64(random.random_range(0.02..1.0)),
-                kill % 3,
+                kill % parts,
             )
         })
         .collect();
@@ -93,18 +109,30 @@ async fn run(seed: u64) {
     compare(&expected, &hits, directory.path());
 }
 
-/// Queue, indexer, agent as processes of their own that die, and a ui that does not.
+/// Queue, indexer, agent as processes of their own that die, and a ui that does not. Apache Kafka in the queue's place
+/// does not either: what of it is on the disk is its own affair.
 struct System {
     directory: PathBuf,
-    parts: [Option<Process>; 3],
+    parts: Vec<Part>,
     ui: Process,
+    _kafka: Option<Kafka>,
 }
 
-const PARTS: [&str; 3] = ["queue", "indexer", "agent"];
+struct Part {
+    name: &'static str,
+    process: Option<Process>,
+}
 
 impl System {
-    fn start(directory: &Path, logs: &Path) -> System {
-        let (queue, indexer) = (process::free_port(), process::free_port());
+    fn start(directory: &Path, logs: &Path, kafka: Option<Kafka>) -> System {
+        let names: &[&str] = match kafka {
+            Some(_) => &["indexer", "agent"],
+            None => &["queue", "indexer", "agent"],
+        };
+        let (queue, indexer) = match &kafka {
+            Some(kafka) => (kafka.address.port(), process::free_port()),
+            None => (process::free_port(), process::free_port()),
+        };
         let data = directory.join("data");
         let config = format!(
             "version: 1\ndata: {data}\nqueue: {{listen: '127.0.0.1:{queue}', address: '127.0.0.1:{queue}'}}\n\
@@ -115,11 +143,15 @@ impl System {
             logs = logs.display(),
         );
         std::fs::write(directory.join("logboom.yaml"), config).unwrap();
-        let parts = PARTS.map(|part| Some(start_part(directory, part)));
+        let parts = names.iter().map(|name| Part {
+            name,
+            process: Some(start_part(directory, name)),
+        });
         System {
-            parts,
+            parts: parts.collect(),
             ui: start_part(directory, "ui"),
             directory: directory.to_owned(),
+            _kafka: kafka,
         }
     }
 
@@ -128,8 +160,9 @@ impl System {
     }
 
     fn kill_and_restart(&mut self, part: usize) {
-        self.parts[part].take().unwrap().kill_9();
-        self.parts[part] = Some(start_part(&self.directory, PARTS[part]));
+        let part = &mut self.parts[part];
+        part.process.take().unwrap().kill_9();
+        part.process = Some(start_part(&self.directory, part.name));
     }
 }
 

@@ -9,7 +9,10 @@ mod alerts;
 mod bad_input;
 mod exactly_once;
 mod hostile_files;
+#[path = "../kafka/node.rs"]
+mod kafka;
 mod kafka_exporter;
+mod kafka_queue;
 mod otlp;
 mod process;
 mod queue_crash;

@@ -55,7 +55,9 @@ impl Admin {
         }
         // -1: the cluster's own default, 1 here, 3 where an operator runs three brokers.
         let count = i32::try_from(partitions).unwrap_or(i32::MAX);
-        let new = NewTopic::new(topic, count, TopicReplication::Fixed(-1));
+        let batch_bytes = limits::BATCH_BYTES_MAX.to_string();
+        let new = NewTopic::new(topic, count, TopicReplication::Fixed(-1))
+            .set("max.message.bytes", &batch_bytes);
         let options = AdminOptions::new()
             .request_timeout(Some(REQUEST_TIMEOUT))
             .operation_timeout(Some(REQUEST_TIMEOUT));

@@ -23,6 +23,10 @@ pub const LINGER: Duration = Duration::from_millis(2);
 /// of other producers are at most 4 MiB.
 pub const RECORD_BYTES_MAX: usize = 4 << 20;
 
+/// What the topics that we create take in one batch: a record of the largest size and what is around it. Kafka's
+/// default is 1 MiB, less than a long line with its headers.
+pub const BATCH_BYTES_MAX: usize = RECORD_BYTES_MAX + (64 << 10);
+
 /// Bytes fetched ahead per consumer: two fetch answers of 4 MiB.
 pub const PREFETCH_BYTES: usize = 8 << 20;
 
