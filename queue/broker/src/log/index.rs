@@ -33,6 +33,7 @@ use super::producers::Producers;
 use super::segment::DATA_FROM;
 
 pub(super) const NOTE_EXTENSION: &str = ".note";
+const EXTENSION: &str = ".index";
 const MAGIC: &[u8; 8] = b"LBINDX02";
 const HEADER_BYTES: usize = 92;
 const MAGIC_1: &[u8; 8] = b"LBINDX01";
@@ -283,7 +284,7 @@ impl<'a> Agreement<'a> {
 }
 
 pub(super) fn path(dir: &Path, base: i64) -> PathBuf {
-    dir.join(format!("{base:020}.index"))
+    dir.join(format!("{base:020}{EXTENSION}"))
 }
 
 /// Writes and syncs the file of a segment that is being closed.
@@ -298,6 +299,11 @@ pub(super) fn store_durably(
         &path(dir, index.summary.base),
         &encode(index, producers),
     )
+}
+
+/// Whether a name is of an index or a note, which tell of records.
+pub(super) fn is_name(name: &str) -> bool {
+    name.ends_with(EXTENSION) || name.ends_with(NOTE_EXTENSION)
 }
 
 pub(super) fn note_path(dir: &Path, base: i64) -> PathBuf {

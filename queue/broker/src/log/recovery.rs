@@ -187,6 +187,11 @@ pub(super) fn check_creation_was_unfinished(
             "there are records, but the partition's state file is missing",
         ))
     };
+    for entry in disk.list(dir)? {
+        if index::is_name(&entry.name) {
+            return lost(&dir.join(&entry.name));
+        }
+    }
     for base in bases {
         let path = segment::path(dir, *base);
         let file = disk.open(&path)?;

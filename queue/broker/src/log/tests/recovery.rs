@@ -252,6 +252,19 @@ fn a_missing_or_shortened_segment_refuses_the_partition() {
 }
 
 #[test]
+fn a_partition_of_which_only_indexes_are_left_is_not_made_anew() {
+    let (machine, _) = closed_segments();
+    let dir = Path::new("/queue/t-0");
+    for entry in machine.disk.list(dir).unwrap() {
+        if !entry.name.ends_with(".index") {
+            machine.disk.remove(&dir.join(entry.name)).unwrap();
+        }
+    }
+    let log = machine.open().get("t", 0).unwrap();
+    assert!(log.failure().unwrap().contains("state file is missing"));
+}
+
+#[test]
 fn a_repeated_batch_is_known_after_every_kind_of_restart() {
     let batch = |sequence| {
         BatchBuilder::new(&[vec![1_u8; 900]])
