@@ -126,8 +126,13 @@ pub const OFFSETS_COMPACT_BYTES_MIN: u64 = 8 * 1024 * 1024;
 /// the disk has no room for the next snapshot.
 pub const OFFSETS_JOURNAL_BYTES_MAX: usize = 128 * 1024 * 1024;
 
-/// Transactional ids remembered: one for each instance of a transactional application, which uses it again.
+/// Transactional ids remembered: one for each instance of a transactional application, which uses it again. Past it the
+/// one that was silent longest makes way for a new one.
 pub const TRANSACTIONAL_IDS_MAX: usize = 10_000;
+
+/// How long an id that makes way has been silent at least: the producer of a younger one may be between two transactions,
+/// and would not survive. Until then the new id is refused.
+pub const TRANSACTIONAL_ID_SILENCE_MIN: Duration = Duration::from_secs(3600);
 
 /// Longest transactional id, as of a group.
 pub const TRANSACTIONAL_ID_BYTES_MAX: usize = GROUP_ID_BYTES_MAX;

@@ -31,3 +31,10 @@ pub(crate) const LAG_BYTES: &str = "logboom_queue_group_lag_bytes";
 pub(crate) const LAG_SECONDS: &str = "logboom_queue_group_lag_seconds";
 /// Records deleted by age or size before the group had read them.
 pub(crate) const LOST_TO_RETENTION: &str = "logboom_queue_records_lost_to_retention_total";
+/// Transactions that are open, and with them readers of committed records held back.
+pub(crate) const TRANSACTIONS_OPEN: &str = "logboom_queue_transactions_open";
+/// How long the oldest of them has been open.
+pub(crate) const TRANSACTION_OLDEST_SECONDS: &str = "logboom_queue_transaction_oldest_seconds";
+/// Labelled `outcome`: `commit`, `abort`; those that timed out or whose producer was replaced are aborts, too.
+pub(crate) const TRANSACTIONS_ENDED: &str = "logboom_queue_transactions_ended_total";
+pub(crate) const TRANSACTIONS_TIMED_OUT: &str = "logboom_queue_transactions_timed_out_total";

@@ -228,6 +228,15 @@ impl Offsets {
         .await
     }
 
+    /// Groups and the producers whose offsets are pending there.
+    pub(crate) fn pending(&self) -> Vec<(String, i64)> {
+        let memory = self.memory.read().expect("no reader or writer panics");
+        let groups = memory.pending.iter();
+        groups
+            .flat_map(|(group, by_producer)| by_producer.keys().map(|id| (group.clone(), *id)))
+            .collect()
+    }
+
     /// Whether an open transaction has an offset for this partition.
     pub(crate) fn is_pending(&self, group: &str, topic: &str, partition: i32) -> bool {
         let memory = self.memory.read().expect("no reader or writer panics");

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::try_join_all;
+use metrics::{counter, gauge};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::entry::Start;
 use super::{Entry, Instance, Partitions, Refusal, State};
 use crate::log::{AppendError, Outcome, PartitionLog};
+use crate::metrics as names;
 use crate::node::{Node, now_ms};
 use crate::offsets::{Row, StoreError};
 
@@ -26,6 +28,9 @@ pub(crate) async fn start(
 ) -> Result<Instance, Refusal> {
     // What `known` has become once its transaction was aborted: then it must not take over from a newer one.
     let mut expected = known;
+    if node.transactions.get(id).is_none() {
+        node.transactions.make_room(now_ms()).await;
+    }
     loop {
         let locked = node.transactions.lock(id, true).await?;
         let Some(entry) = locked.entry.clone() else {
@@ -133,7 +138,13 @@ async fn finish(node: &Node, id: &str) -> Result<(), Refusal> {
     mark(node, &entry, outcome).await?;
     node.transactions
         .put(locked, entry.complete(now_ms()))
-        .await
+        .await?;
+    let outcome = match outcome {
+        Outcome::Commit => "commit",
+        Outcome::Abort => "abort",
+    };
+    counter!(names::TRANSACTIONS_ENDED, "outcome" => outcome).increment(1);
+    Ok(())
 }
 
 /// Markers first: who goes on from the offsets finds the records decided.
@@ -194,9 +205,25 @@ pub(crate) async fn finish_prepared(node: &Node) {
     }
 }
 
-/// Aborts transactions in the logs that no transactional id has: their coordinator's journal was lost, and without this
-/// they would hold back readers for ever. Only right before anybody writes.
+/// Aborts transactions in the logs and offsets of groups that no transactional id has: their coordinator's journal was
+/// lost, and without this they would hold back readers for ever. Only right before anybody writes.
 pub(crate) async fn abort_orphans(node: &Node) {
+    for (group, producer_id) in node.offsets.pending() {
+        let owners = node.transactions.ids(|entry| {
+            entry.instance.producer_id == producer_id
+                && entry.state.is_open()
+                && entry.groups.contains(&group)
+        });
+        if owners.is_empty() {
+            let ended = node.offsets.end_pending(&group, producer_id, false).await;
+            warn!(
+                group,
+                producer = producer_id,
+                ?ended,
+                "offsets of a transaction that nobody coordinates were dropped"
+            );
+        }
+    }
     let entries = node.transactions.select(|_, entry| {
         let owns = (entry.instance.producer_id, entry.partitions.clone());
         entry.state.is_open().then_some(owns)
@@ -250,6 +277,12 @@ pub(super) async fn tick(node: &Node, now_ms: i64) {
     }
     finish_prepared(node).await;
     node.transactions.forget_silent(now_ms).await;
+    let open = node
+        .transactions
+        .select(|_, entry| entry.state.is_open().then_some(entry.started_ms));
+    let oldest_ms = open.iter().min().map_or(0, |started| now_ms - started);
+    gauge!(names::TRANSACTIONS_OPEN).set(open.len() as f64);
+    gauge!(names::TRANSACTION_OLDEST_SECONDS).set(oldest_ms as f64 / 1000.0);
 }
 
 async fn abort_overdue(node: &Node, id: &str, now_ms: i64) -> Result<(), Refusal> {
@@ -266,6 +299,7 @@ async fn abort_overdue(node: &Node, id: &str, now_ms: i64) -> Result<(), Refusal
         timeout_ms = entry.timeout_ms,
         "a transaction timed out: it is aborted and its producer fenced"
     );
+    counter!(names::TRANSACTIONS_TIMED_OUT).increment(1);
     node.transactions
         .put(locked, entry.fence(None, now_ms))
         .await

@@ -11,6 +11,7 @@
 //! on, which is durable before anybody is told, there is no way but forward.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -299,6 +300,12 @@ impl Entry {
     /// Whether the transaction has been open for longer than its producer allowed.
     pub(crate) fn is_overdue(&self, now_ms: i64) -> bool {
         self.state == State::Ongoing && now_ms.saturating_sub(self.started_ms) > self.timeout_ms
+    }
+
+    /// Whether nothing happened for that long, and nothing is open.
+    pub(crate) fn is_silent(&self, at_least: Duration, now_ms: i64) -> bool {
+        let silent_ms = now_ms.saturating_sub(self.changed_ms);
+        !self.state.is_open() && silent_ms > at_least.as_millis() as i64
     }
 
     /// Roughly what it takes in memory and in the journal.

@@ -260,3 +260,15 @@ fn a_transaction_has_its_bounds() {
     let refused = empty().add(instance(0), &Partitions::new(), &groups.collect(), NOW);
     assert_eq!(refused, Err(Refusal::TooManyGroups));
 }
+
+#[test]
+fn an_open_transaction_is_never_silent() {
+    let minute = Duration::from_secs(60);
+    for entry in [empty(), completed(Outcome::Commit)] {
+        assert!(!entry.is_silent(minute, NOW + 60_000));
+        assert!(entry.is_silent(minute, NOW + 60_001));
+    }
+    for entry in [ongoing(), preparing(Outcome::Abort)] {
+        assert!(!entry.is_silent(minute, i64::MAX));
+    }
+}

@@ -31,7 +31,7 @@ pub(crate) enum Refusal {
     TooManyGroups,
 
     #[error(
-        "{TRANSACTIONAL_IDS_MAX} transactional ids are known, which is the most: use ids again instead of new ones"
+        "{TRANSACTIONAL_IDS_MAX} transactional ids are in use, which is the most: use ids again instead of new ones"
     )]
     TooManyIds,
 

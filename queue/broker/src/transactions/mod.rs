@@ -38,7 +38,9 @@ pub(crate) use journal::examine;
 
 use self::journal::{Command, Writer};
 use crate::error::Error;
-use crate::limits::{CONNECTIONS_MAX, TRANSACTIONAL_ID_SILENCE, TRANSACTIONAL_IDS_MAX};
+use crate::limits::{
+    CONNECTIONS_MAX, TRANSACTIONAL_ID_SILENCE, TRANSACTIONAL_ID_SILENCE_MIN, TRANSACTIONAL_IDS_MAX,
+};
 
 /// Changes that wait for the journal; senders wait beyond that.
 const QUEUE_MAX: usize = 256;
@@ -244,22 +246,41 @@ impl Transactions {
 
     /// Forgets ids that have had no transaction for long, and places that never got an entry.
     async fn forget_silent(&self, now_ms: i64) {
-        let silence_ms = TRANSACTIONAL_ID_SILENCE.as_millis() as i64;
-        let is_silent = |entry: &Entry| {
-            !entry.state.is_open() && now_ms.saturating_sub(entry.changed_ms) > silence_ms
-        };
         // Nobody else can hold what only the map does.
         self.slots()
             .retain(|_, slot| Arc::strong_count(slot) > 1 || *slot.lock() != Kept::Nothing);
+        let is_silent = |entry: &Entry| entry.is_silent(TRANSACTIONAL_ID_SILENCE, now_ms);
         for id in self.ids(is_silent) {
-            let Ok(locked) = self.lock(&id, false).await else {
-                continue;
-            };
-            if locked.entry.as_ref().is_some_and(is_silent)
-                && let Err(error) = self.change(locked, None).await
-            {
-                tracing::warn!(id, %error, "a transactional id cannot be forgotten");
-            }
+            self.forget(&id, is_silent).await;
+        }
+    }
+
+    /// Before a new id comes, if there is no room: forgets the one that was silent longest. Its producer, should it come
+    /// back, is refused, and no less fenced than before.
+    async fn make_room(&self, now_ms: i64) {
+        if self.slots().len() < TRANSACTIONAL_IDS_MAX {
+            return;
+        }
+        let is_silent = |entry: &Entry| entry.is_silent(TRANSACTIONAL_ID_SILENCE_MIN, now_ms);
+        let silent =
+            self.select(|id, entry| is_silent(entry).then(|| (entry.changed_ms, id.to_owned())));
+        if let Some((_, id)) = silent.into_iter().min() {
+            tracing::warn!(
+                id,
+                "a silent transactional id is forgotten to make room for a new one"
+            );
+            self.forget(&id, is_silent).await;
+        }
+    }
+
+    async fn forget(&self, id: &str, if_still: impl Fn(&Entry) -> bool) {
+        let Ok(locked) = self.lock(id, false).await else {
+            return;
+        };
+        if locked.entry.as_ref().is_some_and(if_still)
+            && let Err(error) = self.change(locked, None).await
+        {
+            tracing::warn!(id, %error, "a transactional id cannot be forgotten");
         }
     }
 

@@ -317,7 +317,9 @@ async fn what_nobody_coordinates_is_aborted_at_start() {
         epoch: 4,
     };
     log(&node, 1).append(batch(stranger, 0)).await.unwrap();
+    node.offsets.pend("h", 99, vec![row(1)]).await.unwrap();
     abort_orphans(&node).await;
+    assert_eq!(node.offsets.pending(), [("g".to_owned(), by.producer_id)]);
     let open = |partition| -> Vec<i64> {
         let active = log(&node, partition).active_producers();
         let open = active.iter().filter(|active| active.open_from.is_some());
@@ -348,6 +350,33 @@ async fn a_silent_id_is_forgotten_and_may_come_back() {
     let reopened = Transactions::open(Arc::new(disk.clone()), Path::new("/")).unwrap();
     assert_eq!(reopened.get("id").unwrap().instance, second);
     reopened.close().unwrap();
+}
+
+#[tokio::test]
+async fn the_id_that_was_silent_longest_makes_way_for_a_new_one() {
+    let node = node(SimDisk::new(1));
+    let now_ms = now_ms();
+    let hour_ms = TRANSACTIONAL_ID_SILENCE_MIN.as_millis() as i64;
+    let put = async |id: &str, changed_ms: i64| {
+        let locked = node.transactions.lock(id, true).await.unwrap();
+        let entry = Entry::new(1, TIMEOUT_MS, changed_ms);
+        node.transactions.put(locked, entry).await.unwrap();
+    };
+    put("oldest", now_ms - hour_ms - 2000).await;
+    put("older", now_ms - hour_ms - 1000).await;
+    for number in 2..TRANSACTIONAL_IDS_MAX {
+        put(&number.to_string(), now_ms).await;
+    }
+    for (new, gone) in [("new", "oldest"), ("newer", "older")] {
+        start(&node, new, None, TIMEOUT_MS).await.unwrap();
+        assert!(node.transactions.get(gone).is_none());
+    }
+    let refused = start(&node, "newest", None, TIMEOUT_MS).await;
+    assert_eq!(refused, Err(Refusal::TooManyIds), "the others are in use");
+    start(&node, "new", None, TIMEOUT_MS)
+        .await
+        .expect("what is known goes on");
+    close(&node);
 }
 
 #[tokio::test]
