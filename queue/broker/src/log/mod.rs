@@ -19,6 +19,7 @@
 //! Formats, the failure table and the measurements behind the shape are in `README.md` beside this file. Not known
 //! here: requests, topics' settings, groups, and what the records mean.
 
+mod aborted;
 pub mod batch;
 mod commit;
 mod config;
