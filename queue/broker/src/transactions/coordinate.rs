@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 use metrics::{counter, gauge};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -147,24 +147,27 @@ async fn finish(node: &Node, id: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Markers first: who goes on from the offsets finds the records decided.
+/// Markers first: who goes on from the offsets finds the records decided. All of it is tried, so that one partition that
+/// takes no writes holds back its own readers only.
 async fn mark(node: &Node, entry: &Entry, outcome: Outcome) -> Result<(), Refusal> {
+    let by = entry.instance;
     let partitions = entry.partitions.iter().flat_map(|(topic, partitions)| {
-        partitions.iter().map(move |partition| (topic, *partition))
+        partitions
+            .iter()
+            .map(move |partition| (topic.as_str(), *partition))
     });
-    let markers = partitions
-        .map(|(topic, partition)| mark_one(node, entry.instance, topic, partition, outcome));
-    try_join_all(markers).await?;
+    let markers =
+        partitions.map(|(topic, partition)| mark_one(node, by, topic, partition, outcome));
+    let marked = join_all(markers).await;
     let groups = entry.groups.iter().map(|group| async move {
         let commit = outcome == Outcome::Commit;
-        let ended = node
-            .offsets
-            .end_pending(group, entry.instance.producer_id, commit);
+        let ended = node.offsets.end_pending(group, by.producer_id, commit);
         ended
             .await
-            .map_err(|error| Refusal::Marker(error.to_string()))
+            .map_err(|error| Refusal::Marker(format!("group `{group}`: {error}")))
     });
-    try_join_all(groups).await.map(|_all| ())
+    let ended = join_all(groups).await;
+    marked.into_iter().chain(ended).collect()
 }
 
 async fn mark_one(

@@ -298,6 +298,21 @@ async fn an_end_on_a_full_disk_is_finished_when_there_is_room() {
 }
 
 #[tokio::test]
+async fn a_partition_that_takes_no_writes_holds_back_only_itself() {
+    let disk = SimDisk::new(1);
+    let (node, by) = with_open_transaction(&disk).await;
+    disk.fail_syncs(1000);
+    assert!(log(&node, 0).append(batch(by, 1)).await.is_err());
+    disk.fail_syncs(0);
+    end(&node, "id", by, Outcome::Commit).await.unwrap();
+    let state = node.transactions.get("id").unwrap().state;
+    assert_eq!(state, State::Preparing(Outcome::Commit));
+    assert_eq!(seen(&log(&node, 1)).await, (1, 1));
+    assert_eq!(committed_offset(&node), Some(5));
+    close(&node);
+}
+
+#[tokio::test]
 async fn an_end_steps_over_a_topic_that_was_deleted() {
     let disk = SimDisk::new(1);
     let (node, by) = with_open_transaction(&disk).await;
