@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use logboom_event::Record;
+use tokio::time::Instant;
 use tracing::warn;
 
 use crate::admin::Admin;
@@ -139,7 +140,8 @@ struct Log<'a> {
 impl Log<'_> {
     async fn crc_at(&self, offset: i64) -> Result<Option<u32>, Error> {
         let mut consumer = self.consumer_at(offset)?;
-        let record = self.next(&mut consumer, 1).await?.into_iter().next();
+        let records = self.next(&mut consumer, 1, offset + 1).await?;
+        let record = records.into_iter().next();
         Ok(record
             .filter(|record| record.offset == offset)
             .map(|record| record_crc(&record)))
@@ -156,7 +158,11 @@ impl Log<'_> {
             let mut consumer = self.consumer_at(start)?;
             let mut next = start;
             while next < end {
-                for record in self.next(&mut consumer, WINDOW as usize).await? {
+                let records = self.next(&mut consumer, WINDOW as usize, end).await?;
+                if records.is_empty() {
+                    break;
+                }
+                for record in records {
                     next = record.offset + 1;
                     if record.offset < end && record_crc(&record) == wanted {
                         found = Some(record.offset);
@@ -181,24 +187,41 @@ impl Log<'_> {
         Ok(consumer)
     }
 
-    /// At least one record, or an error that the caller may retry.
-    async fn next(&self, consumer: &mut Consumer, count: usize) -> Result<Vec<Record>, Error> {
+    /// At least one record, or none if none is left before `end`: transactions end with markers, which take offsets, and
+    /// aborted ones are nothing but offsets to us. Or an error that the caller may retry.
+    async fn next(
+        &self,
+        consumer: &mut Consumer,
+        count: usize,
+        end: i64,
+    ) -> Result<Vec<Record>, Error> {
         const PATIENCE: Duration = limits::REQUEST_TIMEOUT;
-        let records = consumer
-            .recv(count, limits::PREFETCH_BYTES, PATIENCE)
-            .await?;
-        if records.is_empty() {
-            return Err(Error::Unavailable {
-                what: format!(
-                    "read `{}`/{} to prove a checkpoint",
-                    self.topic, self.partition
-                ),
-                bootstrap: self.config.bootstrap.clone(),
-                source: Box::new(rdkafka::error::KafkaError::MessageConsumption(
-                    rdkafka::error::RDKafkaErrorCode::OperationTimedOut,
-                )),
-            });
+        let end = [Assignment {
+            topic: self.topic.to_owned(),
+            partition: self.partition,
+            offset: end,
+        }];
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let records = consumer
+                .recv(count, limits::PREFETCH_BYTES, limits::FETCH_WAIT)
+                .await?;
+            if !records.is_empty() || consumer.has_read_to(&end) {
+                return Ok(records);
+            }
+            if Instant::now() >= deadline {
+                break;
+            }
         }
-        Ok(records)
+        Err(Error::Unavailable {
+            what: format!(
+                "read `{}`/{} to prove a checkpoint",
+                self.topic, self.partition
+            ),
+            bootstrap: self.config.bootstrap.clone(),
+            source: Box::new(rdkafka::error::KafkaError::MessageConsumption(
+                rdkafka::error::RDKafkaErrorCode::OperationTimedOut,
+            )),
+        })
     }
 }
