@@ -16,6 +16,7 @@ mod kafka_queue;
 mod otlp;
 mod process;
 mod queue_crash;
+mod queue_transactions;
 mod roles;
 mod samples;
 mod telemetry;
