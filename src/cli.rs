@@ -130,6 +130,9 @@ enum QueueCommand {
     },
     /// The records of a partition, or the batches of segment files, read only
     Dump(DumpArgs),
+    /// Who may log in to the built-in queue
+    #[command(subcommand)]
+    Users(UsersCommand),
 }
 
 /// Which queue to look at.
@@ -164,6 +167,42 @@ pub(crate) struct DumpArgs {
     pub(crate) records: bool,
     #[command(flatten)]
     pub(crate) at: QueueAt,
+}
+
+#[cfg(feature = "server")]
+#[derive(Subcommand)]
+pub(crate) enum UsersCommand {
+    /// Add a user, or give one a new password: one line on the standard input, of which only SCRAM keys are kept
+    Add {
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        at: UsersAt,
+    },
+    /// Remove a user; connections that are logged in stay until they end
+    Remove {
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        at: UsersAt,
+    },
+    /// Print all names
+    List {
+        #[command(flatten)]
+        at: UsersAt,
+    },
+}
+
+/// Whose users: `queue.users` of the configuration, else `queue/users` in the data directory.
+#[cfg(feature = "server")]
+#[derive(Args)]
+pub(crate) struct UsersAt {
+    /// Configuration file (YAML) of the queue
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Data directory of the queue, as given to `up`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -276,6 +315,7 @@ fn look_at_queue(command: QueueCommand) -> anyhow::Result<ExitCode> {
         QueueCommand::Groups { names, at } => runtime.block_on(terminal::groups(&names, &at)),
         QueueCommand::Offsets { names, at } => runtime.block_on(terminal::offsets(&names, &at)),
         QueueCommand::Dump(args) => runtime.block_on(terminal::dump(&args)),
+        QueueCommand::Users(command) => terminal::users(&command),
     }
 }
 

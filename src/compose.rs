@@ -6,6 +6,8 @@
 
 #[cfg(feature = "server")]
 mod indexes;
+#[cfg(feature = "server")]
+mod listeners;
 mod receivers;
 #[cfg(feature = "server")]
 mod server;
@@ -152,7 +154,10 @@ async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 pub(crate) fn client(config: &Config, part: &str) -> ClientConfig {
-    ClientConfig::new(&config.queue.address, format!("logboom-{part}"))
+    ClientConfig {
+        security: config.queue.security.clone(),
+        ..ClientConfig::new(&config.queue.address, format!("logboom-{part}"))
+    }
 }
 
 /// The directory of one part, made when missing.

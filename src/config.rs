@@ -4,9 +4,12 @@
 //! default, no text where a type says more, and no relative path. Nothing past this
 //! module reads the environment or the file.
 
+mod access;
 mod indexes;
 mod raw;
 mod receive;
+#[cfg(feature = "server")]
+mod serve;
 mod telemetry;
 
 use std::collections::BTreeMap;
@@ -27,10 +30,14 @@ pub(crate) use indexes::IndexesConfig;
 #[cfg(feature = "server")]
 pub(crate) use indexes::{IndexConfig, Lines};
 pub(crate) use receive::{Listen, ReceiveConfig};
+#[cfg(feature = "server")]
+pub(crate) use serve::{ServeConfig, Served};
 pub(crate) use telemetry::{Target, TelemetryConfig};
 
 const DEFAULT_DATA: &str = "logboom-data";
 const DEFAULT_TOPIC: &str = "logs";
+const DEFAULT_QUEUE: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9092);
 /// Name of the environment variable, and the key of the file that it overrides.
 const ENVIRONMENT: [(&str, &str); 13] = [
     ("LOGBOOM_DATA", "data"),
@@ -88,9 +95,10 @@ pub(crate) enum LogFormat {
 pub(crate) struct QueueConfig {
     /// Where agent, indexer and alerting find the queue (`host:port`, comma separated).
     pub(crate) address: String,
-    pub(crate) listen: SocketAddr,
-    /// The address that clients are told to use; by default the one they came by.
-    pub(crate) advertised: Option<(String, u16)>,
+    /// How they get in there.
+    pub(crate) security: logboom_client::Security,
+    #[cfg(feature = "server")]
+    pub(crate) serve: ServeConfig,
     pub(crate) partitions: u32,
     pub(crate) auto_create_topics: bool,
     pub(crate) flush: FlushMode,
@@ -240,7 +248,14 @@ fn resolve(
         )
     })?;
 
-    let queue_listen = address(&text("queue.listen", raw.queue.listen, "127.0.0.1:9092"))?;
+    let listen = given("queue.listen", raw.queue.listen.take());
+    #[cfg(feature = "server")]
+    let serve = resolve_serve(listen.as_ref(), &mut raw.queue, &data, relative_to)?;
+    #[cfg(feature = "server")]
+    let queue_listen = serve.listeners[0].listen;
+    #[cfg(not(feature = "server"))]
+    let queue_listen = listen.as_ref().map_or(Ok(DEFAULT_QUEUE), address)?;
+    let security = access::client(raw.queue.tls.take(), raw.queue.sasl.take(), relative_to)?;
     let indexer_listen = address(&text(
         "indexer.listen",
         raw.indexer.listen.take(),
@@ -315,12 +330,6 @@ fn resolve(
     )?;
     let topic = raw.agent.topic.unwrap_or_else(|| DEFAULT_TOPIC.to_owned());
     let indexes = indexes::resolve(raw.indexes, &topic)?;
-    let advertised = raw
-        .queue
-        .advertised
-        .map(|text| host_and_port("queue.advertised", &text))
-        .transpose()?;
-
     Ok(Config {
         log: LogConfig {
             filter: filter.value,
@@ -333,8 +342,9 @@ fn resolve(
                 &connectable(queue_listen).to_string(),
             )
             .value,
-            listen: queue_listen,
-            advertised,
+            security,
+            #[cfg(feature = "server")]
+            serve,
             partitions,
             auto_create_topics: raw.queue.auto_create_topics.unwrap_or(true),
             flush,
@@ -386,6 +396,50 @@ fn resolve(
     })
 }
 
+/// One listener as `queue.listen` and `queue.advertised`, or several with what each asks as `queue.listeners`.
+#[cfg(feature = "server")]
+fn resolve_serve(
+    listen: Option<&Named>,
+    raw: &mut raw::RawQueue,
+    data: &Path,
+    relative_to: &Path,
+) -> anyhow::Result<ServeConfig> {
+    let raw_listeners = std::mem::take(&mut raw.listeners);
+    let mut listeners = Vec::with_capacity(raw_listeners.len().max(1));
+    for (index, listener) in raw_listeners.into_iter().enumerate() {
+        listeners.push(serve::listener(index, listener, relative_to)?);
+    }
+    if listeners.is_empty() {
+        let advertised = raw.advertised.take();
+        let advertised = advertised.map(|text| host_and_port("queue.advertised", &text));
+        listeners.push(Served {
+            key: "queue.listen".to_owned(),
+            listen: listen.map_or(Ok(DEFAULT_QUEUE), address)?,
+            terms: logboom_broker::ListenerConfig {
+                advertised: advertised.transpose()?,
+                ..Default::default()
+            },
+        });
+    } else if let Some(listen) = listen {
+        bail!(
+            "`{}` beside `queue.listeners`: take it out, or write it as one of them",
+            listen.name
+        );
+    } else if raw.advertised.is_some() {
+        bail!(
+            "`queue.advertised` beside `queue.listeners`: write it as `advertised` of the listener that it is of"
+        );
+    }
+    Ok(ServeConfig {
+        listeners,
+        access: serve::access(&raw.super_users, std::mem::take(&mut raw.acls))?,
+        users_file: match raw.users.take() {
+            Some(path) => absolute(&relative_to.join(path))?,
+            None => data.join("queue").join("users"),
+        },
+    })
+}
+
 fn resolve_tail(raw: raw::RawTail) -> anyhow::Result<TailConfig> {
     if raw.glob.is_empty() {
         bail!("`glob` is missing; write e.g. `glob: [/var/log/*.log]`");
@@ -429,6 +483,7 @@ fn address(named: &Named) -> anyhow::Result<SocketAddr> {
     })
 }
 
+#[cfg(feature = "server")]
 fn host_and_port(key: &str, text: &str) -> anyhow::Result<(String, u16)> {
     text.rsplit_once(':')
         .and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)))
@@ -450,5 +505,7 @@ pub(crate) fn connectable(listen: SocketAddr) -> SocketAddr {
     address
 }
 
+#[cfg(test)]
+mod access_tests;
 #[cfg(test)]
 mod tests;

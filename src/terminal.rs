@@ -8,6 +8,8 @@ mod dump;
 mod queue;
 mod text;
 #[cfg(feature = "server")]
+mod users;
+#[cfg(feature = "server")]
 mod verify;
 
 use std::io::{BufWriter, Write};
@@ -24,6 +26,8 @@ use crate::cli::{SearchArgs, ServerArgs, TailArgs};
 pub(crate) use dump::dump;
 #[cfg(feature = "server")]
 pub(crate) use queue::{groups, offsets, topics};
+#[cfg(feature = "server")]
+pub(crate) use users::users;
 #[cfg(feature = "server")]
 pub(crate) use verify::verify;
 

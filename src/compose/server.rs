@@ -17,6 +17,7 @@ use logboom_broker::{StatusHandle, log::Flush};
 use logboom_disk::DirLock;
 
 use super::indexes;
+use super::listeners::{self, QueueListeners};
 use super::receivers::{self, Receivers};
 use super::{Role, Started, client, listen, part_dir, start_agent};
 use crate::config::{Config, FlushMode, connectable};
@@ -38,7 +39,7 @@ const FSYNC_BUCKETS: [f64; 12] = [
 /// The sockets of this process. All are bound before the first part starts, so that
 /// a port in use ends the process before it has touched anything.
 struct Listeners {
-    queue: Option<TcpListener>,
+    queue: Option<QueueListeners>,
     indexer: Option<TcpListener>,
     ui: Option<TcpListener>,
     receivers: Receivers,
@@ -54,7 +55,10 @@ pub(super) async fn start(
     let runs = |part: Role| role == Role::Up || role == part;
     let lock = lock_data(role, &config)?;
     let listeners = Listeners {
-        queue: bind(runs(Role::Queue), "queue.listen", config.queue.listen).await?,
+        queue: match runs(Role::Queue) {
+            true => Some(listeners::bind(role, &config.queue.serve).await?),
+            false => None,
+        },
         indexer: bind(runs(Role::Indexer), "indexer.listen", config.indexer.listen).await?,
         ui: bind(runs(Role::Ui), "ui.listen", config.ui.listen).await?,
         receivers: match role {
@@ -63,18 +67,20 @@ pub(super) async fn start(
         },
     };
     let ports = settle_addresses(role, &mut config, &listeners)?;
+    let queue_listeners = listeners.queue.map(|queue| queue.open(role, &mut config));
+    let queue_listeners = queue_listeners.transpose()?;
     let (here, elsewhere) = (listeners.receivers.http(), config.receive.http.configured());
     let metrics = install_metrics(telemetry.connect(here, elsewhere)?)?;
     telemetry.start_before_parts(supervisor);
     supervisor.start("metrics", |ready, stop| drain(metrics.clone(), ready, stop));
 
     let mut queue = None;
-    if let Some(listener) = listeners.queue {
+    if let Some(listeners) = queue_listeners {
         let broker = logboom_broker::Broker::open(broker_config(&config)?)
             .await
             .context("queue")?;
         queue = Some(broker.status());
-        supervisor.start("queue", |ready, stop| broker.run(listener, ready, stop));
+        supervisor.start("queue", |ready, stop| broker.run(listeners, ready, stop));
         supervisor.last_is_ready().await?;
     }
     if let Some(listener) = listeners.indexer {
@@ -139,11 +145,14 @@ fn settle_addresses(
     listeners: &Listeners,
 ) -> anyhow::Result<Value> {
     let mut ports = serde_json::Map::new();
-    if let Some(listener) = &listeners.queue {
-        let bound = listener.local_addr()?;
-        ports.insert("kafka".to_owned(), bound.to_string().into());
-        if role == Role::Up {
-            config.queue.address = connectable(bound).to_string();
+    if let Some(queue) = &listeners.queue {
+        for (index, bound) in queue.addresses()?.into_iter().enumerate() {
+            // The first, which `queue.listen` is, goes by its name alone.
+            let name = match index {
+                0 => "kafka".to_owned(),
+                _ => format!("kafka_{}", index + 1),
+            };
+            ports.insert(name, bound.to_string().into());
         }
     }
     if let Some(listener) = &listeners.indexer {
@@ -217,7 +226,8 @@ fn announcement(role: Role, config: &Config, ports: &Value) -> String {
 fn broker_config(config: &Config) -> anyhow::Result<logboom_broker::Config> {
     let queue = &config.queue;
     Ok(logboom_broker::Config {
-        advertised: queue.advertised.clone(),
+        users_file: queue.serve.users_file.clone(),
+        access: queue.serve.access.clone(),
         default_partitions: queue.partitions,
         auto_create_topics: queue.auto_create_topics,
         flush: match queue.flush {

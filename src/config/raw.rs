@@ -42,6 +42,7 @@ pub(super) struct RawTelemetry {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[cfg_attr(not(feature = "server"), allow(dead_code))] // Listeners are for the full build.
 pub(super) struct RawQueue {
     pub(super) address: Option<String>,
     pub(super) listen: Option<String>,
@@ -54,6 +55,71 @@ pub(super) struct RawQueue {
     pub(super) retention: Option<Period>,
     pub(super) retention_bytes: Option<Bytes>,
     pub(super) disk_free_min: Option<Bytes>,
+    pub(super) listeners: Vec<RawListener>,
+    pub(super) users: Option<PathBuf>,
+    pub(super) super_users: Vec<String>,
+    pub(super) acls: Vec<RawAcl>,
+    pub(super) tls: Option<RawClientTls>,
+    pub(super) sasl: Option<RawClientSasl>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[cfg_attr(
+    not(feature = "server"),
+    expect(dead_code, reason = "a queue is in the full build only")
+)]
+pub(super) struct RawListener {
+    pub(super) listen: Option<String>,
+    pub(super) protocol: Option<String>,
+    pub(super) advertised: Option<String>,
+    pub(super) tls: Option<RawListenerTls>,
+    pub(super) mechanisms: Option<Vec<String>>,
+    pub(super) plain_without_tls: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[cfg_attr(
+    not(feature = "server"),
+    expect(dead_code, reason = "a queue is in the full build only")
+)]
+pub(super) struct RawListenerTls {
+    pub(super) cert: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+    pub(super) client_ca: Option<PathBuf>,
+    pub(super) client_auth: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[cfg_attr(
+    not(feature = "server"),
+    expect(dead_code, reason = "a queue is in the full build only")
+)]
+pub(super) struct RawAcl {
+    pub(super) principal: Option<String>,
+    pub(super) allow: Vec<String>,
+    pub(super) topics: Vec<String>,
+    pub(super) groups: Vec<String>,
+    pub(super) transactional_ids: Vec<String>,
+    pub(super) cluster: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawClientTls {
+    pub(super) ca: Option<PathBuf>,
+    pub(super) cert: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawClientSasl {
+    pub(super) mechanism: Option<String>,
+    pub(super) username: Option<String>,
+    pub(super) password_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]

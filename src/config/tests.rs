@@ -1,6 +1,6 @@
 use super::*;
 
-fn parse(text: &str) -> anyhow::Result<Config> {
+pub(super) fn parse(text: &str) -> anyhow::Result<Config> {
     resolve(
         raw::RawConfig::parse(text)?,
         &BTreeMap::new(),
@@ -9,7 +9,7 @@ fn parse(text: &str) -> anyhow::Result<Config> {
     )
 }
 
-fn message(text: &str) -> String {
+pub(super) fn message(text: &str) -> String {
     format!("{:#}", parse(text).expect_err("the configuration is wrong"))
 }
 
@@ -202,8 +202,8 @@ fn every_example_configuration_is_valid_and_the_misspelt_one_is_not() {
         seen += 1;
     }
     assert_eq!(
-        seen, 6,
-        "one example for `up` and for each of the five roles"
+        seen, 7,
+        "one example for `up`, for each of the five roles, and for a queue that asks who comes"
     );
     let typo = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/typo.yaml");
     let error =

@@ -19,5 +19,6 @@ mod queue_crash;
 mod queue_transactions;
 mod roles;
 mod samples;
+mod secure;
 mod telemetry;
 mod traces;
