@@ -272,11 +272,13 @@ mod tests {
     #[test]
     fn a_record_is_one_line_and_json_loses_no_byte() {
         let record = RawRecord {
+            topic: "logs".into(),
+            partition: 1,
             offset: 7,
             timestamp_ms: Some(0),
             key: None,
-            value: Some(b"two\nlines".to_vec()),
-            headers: vec![("lb.src".to_owned(), Some(vec![0xff, 0]))],
+            value: Some(b"two\nlines".as_slice().into()),
+            headers: vec![("lb.src".to_owned(), Some(vec![0xff, 0].into()))],
         };
         let printed = |as_json| {
             let mut out = Vec::new();

@@ -2,6 +2,8 @@
 //!
 //! librdkafka's calls for these block, so each runs on a blocking thread.
 
+mod cluster;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,6 +16,8 @@ use crate::consumer::{Assignment, partition_list};
 use crate::context::Context;
 use crate::error::Error;
 use crate::limits::{self, REQUEST_TIMEOUT};
+
+pub use cluster::{Bounds, Position};
 
 /// Administers the queue. Cheap to clone.
 #[derive(Clone)]

@@ -16,6 +16,16 @@ pub struct ClientConfig {
     pub security: Security,
 }
 
+/// Which records of transactions a reader sees.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// Those of committed ones, and nothing behind the first that is still open.
+    #[default]
+    Committed,
+    /// All.
+    None,
+}
+
 impl ClientConfig {
     /// A client of a queue that asks nobody who comes.
     pub fn new(bootstrap: impl Into<String>, client_id: impl Into<String>) -> ClientConfig {
@@ -110,6 +120,36 @@ impl ClientConfig {
                 limits::FETCH_ERROR_BACKOFF.as_millis().to_string(),
             )
             .set("check.crcs", "true");
+        settings
+    }
+
+    /// As [`ClientConfig::consumer`], and says which transactions it sees.
+    pub(crate) fn reader(
+        &self,
+        group: &str,
+        prefetch_bytes: usize,
+        isolation: Isolation,
+    ) -> Settings {
+        let mut settings = self.consumer(group, prefetch_bytes);
+        let level = match isolation {
+            Isolation::Committed => "read_committed",
+            Isolation::None => "read_uncommitted",
+        };
+        settings.set("isolation.level", level);
+        settings
+    }
+
+    /// As [`ClientConfig::producer`], for copies: takes what other clusters hold, and nothing after a record that was
+    /// refused.
+    pub(crate) fn copier(&self) -> Settings {
+        let mut settings = self.producer();
+        settings
+            .set("enable.gapless.guarantee", "true")
+            .set(
+                "queue.buffering.max.kbytes",
+                (limits::COPY_BUFFER_BYTES / 1024).to_string(),
+            )
+            .set("message.max.bytes", limits::COPIED_BYTES_MAX.to_string());
         settings
     }
 

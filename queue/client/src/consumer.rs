@@ -20,9 +20,10 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, warn};
 
-use crate::config::ClientConfig;
+use crate::config::{ClientConfig, Isolation};
 use crate::context::Context;
 use crate::error::{Error, passes_by_itself};
+use crate::raw::RawRecord;
 use crate::{limits, metrics};
 
 /// One partition and the offset to read next.
@@ -37,6 +38,7 @@ pub struct Assignment {
 pub struct Consumer {
     config: ClientConfig,
     prefetch_bytes: usize,
+    isolation: Isolation,
     inner: StreamConsumer<Context>,
     is_assigned: bool,
     decoder: Decoder,
@@ -61,9 +63,23 @@ impl Consumer {
         Ok(Consumer {
             config: config.clone(),
             prefetch_bytes,
-            inner: client(config, prefetch_bytes)?,
+            isolation: Isolation::default(),
+            inner: client(config, prefetch_bytes, Isolation::default())?,
             is_assigned: false,
             decoder: Decoder::new(agent_topics),
+            failed: None,
+        })
+    }
+
+    /// As [`Consumer::new`], for [`Consumer::recv_raw`].
+    pub fn of_raw(config: &ClientConfig, isolation: Isolation) -> Result<Consumer, Error> {
+        Ok(Consumer {
+            config: config.clone(),
+            prefetch_bytes: limits::PREFETCH_BYTES,
+            isolation,
+            inner: client(config, limits::PREFETCH_BYTES, isolation)?,
+            is_assigned: false,
+            decoder: Decoder::new(&[]),
             failed: None,
         })
     }
@@ -84,7 +100,7 @@ impl Consumer {
         // librdkafka forgets the positions of an earlier assignment a moment after it has taken the next one. Taken
         // for those of the next, records would count as read that are not.
         if std::mem::replace(&mut self.is_assigned, true) {
-            self.inner = client(&self.config, self.prefetch_bytes)?;
+            self.inner = client(&self.config, self.prefetch_bytes, self.isolation)?;
         }
         self.inner.assign(&list).map_err(|source| Error::Consume {
             what: "assign partitions",
@@ -114,41 +130,39 @@ impl Consumer {
         bytes_max: usize,
         wait: Duration,
     ) -> Result<Vec<Record>, Error> {
-        if let Some(error) = self.failed.take() {
-            return Err(error);
-        }
-        let mut failed = None;
-        let deadline = Instant::now() + wait;
-        let mut stream = self.inner.stream();
-        let mut records = Vec::new();
-        let mut bytes = 0;
-        while records.len() < records_max && bytes < bytes_max {
-            let polled = if records.is_empty() {
-                timeout_at(deadline, stream.next()).await.unwrap_or(None)
-            } else {
-                stream.next().now_or_never().flatten()
-            };
-            match polled {
-                None => break,
-                Some(Ok(message)) => {
-                    let record = self.decoder.decode(&message);
-                    bytes += record.bytes() + RECORD_OVERHEAD_BYTES;
-                    records.push(record);
-                }
-                Some(Err(error)) => match weigh(&error) {
-                    Ok(()) => {}
-                    Err(error) if records.is_empty() => return Err(error),
-                    Err(error) => {
-                        // First the records that came before it: told at the next call.
-                        failed = Some(error);
-                        break;
-                    }
-                },
-            }
-        }
-        drop(stream);
-        self.failed = failed;
-        Ok(records)
+        let decoder = &mut self.decoder;
+        let room = Room {
+            records_max,
+            bytes_max,
+            wait,
+        };
+        receive(&self.inner, &mut self.failed, room, |message| {
+            let record = decoder.decode(message);
+            let bytes = record.bytes() + RECORD_OVERHEAD_BYTES;
+            (record, bytes)
+        })
+        .await
+    }
+
+    /// As [`Consumer::recv`], and the records come as they stand.
+    pub async fn recv_raw(
+        &mut self,
+        records_max: usize,
+        bytes_max: usize,
+        wait: Duration,
+    ) -> Result<Vec<RawRecord>, Error> {
+        let decoder = &mut self.decoder;
+        let room = Room {
+            records_max,
+            bytes_max,
+            wait,
+        };
+        receive(&self.inner, &mut self.failed, room, |message| {
+            let record = RawRecord::read(message, decoder.topic(message.topic()).name);
+            let bytes = record.bytes();
+            (record, bytes)
+        })
+        .await
     }
 
     /// Stops fetching these partitions; what was fetched ahead is dropped and fetched again.
@@ -172,14 +186,66 @@ impl Consumer {
     }
 }
 
-fn client(config: &ClientConfig, prefetch_bytes: usize) -> Result<StreamConsumer<Context>, Error> {
+fn client(
+    config: &ClientConfig,
+    prefetch_bytes: usize,
+    isolation: Isolation,
+) -> Result<StreamConsumer<Context>, Error> {
     config
-        .consumer(&config.client_id, prefetch_bytes)
+        .reader(&config.client_id, prefetch_bytes, isolation)
         .create_with_context(Context::new(config))
         .map_err(|source| Error::Create {
             bootstrap: config.bootstrap.clone(),
             source: Box::new(source),
         })
+}
+
+/// What a caller has room for, and how long it waits for the first.
+struct Room {
+    records_max: usize,
+    bytes_max: usize,
+    wait: Duration,
+}
+
+/// `decode` says what a message becomes and how much of the room that takes.
+async fn receive<T>(
+    inner: &StreamConsumer<Context>,
+    told_later: &mut Option<Error>,
+    room: Room,
+    mut decode: impl FnMut(&BorrowedMessage<'_>) -> (T, usize),
+) -> Result<Vec<T>, Error> {
+    if let Some(error) = told_later.take() {
+        return Err(error);
+    }
+    let deadline = Instant::now() + room.wait;
+    let mut stream = inner.stream();
+    let mut records = Vec::new();
+    let mut bytes = 0;
+    while records.len() < room.records_max && bytes < room.bytes_max {
+        let polled = if records.is_empty() {
+            timeout_at(deadline, stream.next()).await.unwrap_or(None)
+        } else {
+            stream.next().now_or_never().flatten()
+        };
+        match polled {
+            None => break,
+            Some(Ok(message)) => {
+                let (record, taken) = decode(&message);
+                bytes += taken;
+                records.push(record);
+            }
+            Some(Err(error)) => match weigh(&error) {
+                Ok(()) => {}
+                Err(error) if records.is_empty() => return Err(error),
+                Err(error) => {
+                    // First the records that came before it: told at the next call.
+                    *told_later = Some(error);
+                    break;
+                }
+            },
+        }
+    }
+    Ok(records)
 }
 
 /// What an error of librdkafka means to the caller; `Ok` when it passes by itself.
@@ -201,7 +267,7 @@ fn weigh(error: &KafkaError) -> Result<(), Error> {
 }
 
 /// What a record costs beside its bytes, so that a million empty lines count for something.
-const RECORD_OVERHEAD_BYTES: usize = 128;
+pub(crate) const RECORD_OVERHEAD_BYTES: usize = 128;
 
 /// Turns messages into records.
 struct Decoder {

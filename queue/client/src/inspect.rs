@@ -2,16 +2,18 @@
 //! or commits anything.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rdkafka::admin::{AdminOptions, ConfigSource, ResourceSpecifier};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::admin::Admin;
+use crate::admin::{Admin, Bounds};
+use crate::config::Isolation;
 use crate::error::Error;
 use crate::limits::REQUEST_TIMEOUT;
+use crate::raw::RawRecord;
 
 /// A partition of a topic.
 pub type Partition = (String, i32);
@@ -38,16 +40,6 @@ pub struct MemberInfo {
     pub id: String,
     pub client_id: String,
     pub host: String,
-}
-
-/// A record as it is in the queue, whoever sent it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RawRecord {
-    pub offset: i64,
-    pub timestamp_ms: Option<i64>,
-    pub key: Option<Vec<u8>>,
-    pub value: Option<Vec<u8>>,
-    pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
 impl Admin {
@@ -114,36 +106,11 @@ impl Admin {
         &self,
         partitions: Vec<Partition>,
     ) -> Result<BTreeMap<Partition, (i64, i64)>, Error> {
-        if partitions.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        self.blocking("read the ends of partitions".to_owned(), move |shared| {
-            let looker = shared.looker()?;
-            let look_up = |at: Offset| {
-                let mut asked = TopicPartitionList::with_capacity(partitions.len());
-                for (topic, partition) in &partitions {
-                    asked.add_partition_offset(topic, *partition, at)?;
-                }
-                let found = looker.offsets_for_times(asked, REQUEST_TIMEOUT)?;
-                let offsets = found
-                    .elements()
-                    .into_iter()
-                    .filter_map(|row| match row.offset() {
-                        Offset::Offset(offset) => {
-                            Some(((row.topic().to_owned(), row.partition()), offset))
-                        }
-                        _ => None,
-                    });
-                Ok::<BTreeMap<Partition, i64>, KafkaError>(offsets.collect())
-            };
-            let (starts, ends) = (look_up(Offset::Beginning)?, look_up(Offset::End)?);
-            let both = ends.into_iter().filter_map(|(partition, end)| {
-                let start = *starts.get(&partition)?;
-                Some((partition, (start, end)))
-            });
-            Ok(both.collect())
-        })
-        .await
+        let bounds = self.bounds(&partitions, Isolation::Committed).await?;
+        let ends = bounds.into_iter();
+        Ok(ends
+            .map(|(partition, Bounds { low, high })| (partition, (low, high)))
+            .collect())
     }
 
     /// All groups, by name.
@@ -222,12 +189,13 @@ impl Admin {
             assigned.add_partition_offset(&name, partition, Offset::Offset(from))?;
             looker.assign(&assigned)?;
             let mut next = from;
+            let topic: Arc<str> = name.as_str().into();
             while next < to {
                 let Some(message) = looker.poll(REQUEST_TIMEOUT) else {
                     // What is left are records that nobody is given, such as marks of transactions.
                     break;
                 };
-                let record = raw(&message?);
+                let record = RawRecord::read(&message?, Arc::clone(&topic));
                 next = record.offset + 1;
                 if record.offset >= to || !each(record) {
                     break;
@@ -236,20 +204,5 @@ impl Admin {
             looker.unassign()
         })
         .await
-    }
-}
-
-fn raw(message: &BorrowedMessage<'_>) -> RawRecord {
-    let headers = message.headers().into_iter().flat_map(|headers| {
-        headers
-            .iter()
-            .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec)))
-    });
-    RawRecord {
-        offset: message.offset(),
-        timestamp_ms: message.timestamp().to_millis(),
-        key: message.key().map(<[u8]>::to_vec),
-        value: message.payload().map(<[u8]>::to_vec),
-        headers: headers.collect(),
     }
 }

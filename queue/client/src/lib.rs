@@ -22,19 +22,21 @@ mod marks;
 pub mod metrics;
 mod producer;
 mod ranges;
+mod raw;
 mod security;
 pub mod trace;
 
-pub use admin::Admin;
+pub use admin::{Admin, Bounds, Position};
 pub use checkpoint::{Checkpoint, Resumed, record_crc, resume};
-pub use config::ClientConfig;
+pub use config::{ClientConfig, Isolation};
 pub use consumer::{Assignment, Consumer};
 pub use delivery::{Acked, Delivery};
 pub use error::Error;
-pub use inspect::{GroupInfo, MemberInfo, Partition, RawRecord, TopicInfo};
+pub use inspect::{GroupInfo, MemberInfo, Partition, TopicInfo};
 pub use marks::{Marks, MarksError, Verdict};
 pub use producer::{Batch, Producer};
 pub use ranges::RangeSet;
+pub use raw::RawRecord;
 pub use security::{Mechanism, Password, Sasl, Security, Tls};
 
 pub use logboom_event::{Context, Format, Origin, Record, SourceId};

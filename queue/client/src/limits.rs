@@ -27,6 +27,13 @@ pub const RECORD_BYTES_MAX: usize = 4 << 20;
 /// default is 1 MiB, less than a long line with its headers.
 pub const BATCH_BYTES_MAX: usize = RECORD_BYTES_MAX + (64 << 10);
 
+/// The largest record that is copied between clusters: those of others hold larger ones than ours. Kafka's own limit is
+/// 1 MiB unless raised; 16 MiB is the most that hosted clusters allow.
+pub const COPIED_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes of copies that wait for the target's ack: two of the largest.
+pub const COPY_BUFFER_BYTES: usize = 2 * COPIED_BYTES_MAX;
+
 /// Bytes fetched ahead per consumer: two fetch answers of 4 MiB.
 pub const PREFETCH_BYTES: usize = 8 << 20;
 

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdkafka::config::ClientConfig as Settings;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
@@ -17,6 +18,10 @@ use crate::context::{Context, refusal};
 use crate::delivery::{Ack, Delivery};
 use crate::error::Error;
 use crate::limits;
+use crate::raw::RawRecord;
+
+/// What the protocol says for a record without a time of its own.
+const NO_TIMESTAMP: i64 = -1;
 
 /// Sends records. Cheap to clone.
 #[derive(Clone)]
@@ -33,8 +38,17 @@ pub struct Batch {
 impl Producer {
     /// Does not connect yet: a queue that is away is waited for.
     pub fn new(config: &ClientConfig) -> Result<Producer, Error> {
-        let inner = config
-            .producer()
+        Producer::create(config, &config.producer())
+    }
+
+    /// A producer of copies ([`Batch::copy`]): once a record of a partition was refused, nothing more arrives, so that
+    /// what stands last in a partition says up to where all was copied. Every later delivery is [`Error::Fatal`].
+    pub fn of_copies(config: &ClientConfig) -> Result<Producer, Error> {
+        Producer::create(config, &config.copier())
+    }
+
+    fn create(config: &ClientConfig, settings: &Settings) -> Result<Producer, Error> {
+        let inner = settings
             .create_with_context(Context::new(config))
             .map_err(|source| Error::Create {
                 bootstrap: config.bootstrap.clone(),
@@ -107,13 +121,47 @@ impl Batch {
                 value: Some(value),
             });
         }
-        self.ack.expect_one();
-        let mut record = BaseRecord::<[u8], [u8], _>::with_opaque_to(topic, Arc::clone(&self.ack))
+        let mut record = BaseRecord::with_opaque_to(topic, Arc::clone(&self.ack))
             .payload(value)
             .timestamp(timestamp_ms)
             .headers(owned);
         record.partition = partition;
         record.key = key;
+        self.hand_over(record).await
+    }
+
+    /// Hands a record over as it stood in another cluster, for the same topic and partition, with these headers instead
+    /// of its own. librdkafka has no word for the very first millisecond of 1970: it becomes the second.
+    pub async fn copy(
+        &self,
+        record: &RawRecord,
+        headers: &[(&str, Option<&[u8]>)],
+    ) -> Result<(), Error> {
+        let mut owned = OwnedHeaders::new_with_capacity(headers.len());
+        for &(key, value) in headers {
+            owned = owned.insert(Header { key, value });
+        }
+        let timestamp_ms = match record.timestamp_ms {
+            None => NO_TIMESTAMP,
+            Some(0) => 1,
+            Some(millis) => millis,
+        };
+        let mut copy = BaseRecord::with_opaque_to(&record.topic, Arc::clone(&self.ack))
+            .partition(record.partition)
+            .timestamp(timestamp_ms)
+            .headers(owned);
+        copy.key = record.key.as_deref();
+        copy.payload = record.value.as_deref();
+        self.hand_over(copy).await
+    }
+
+    async fn hand_over(
+        &self,
+        mut record: BaseRecord<'_, [u8], [u8], Arc<Ack>>,
+    ) -> Result<(), Error> {
+        let topic = record.topic;
+        let bytes = record.payload.map_or(0, <[u8]>::len);
+        self.ack.expect_one();
         loop {
             let freed = Arc::clone(&self.inner.context().freed);
             let notified = freed.notified();
@@ -127,7 +175,7 @@ impl Batch {
                     notified.await;
                 }
                 Err((error, _)) => {
-                    let error = refusal(&error, topic, value.len());
+                    let error = refusal(&error, topic, bytes);
                     self.ack.failed(error.clone());
                     return Err(error);
                 }
@@ -142,4 +190,5 @@ impl Drop for Batch {
     }
 }
 
+const _: () = assert!(limits::COPY_BUFFER_BYTES >= 2 * limits::COPIED_BYTES_MAX);
 const _: () = assert!(limits::PRODUCER_BUFFER_BYTES >= 2 * limits::RECORD_BYTES_MAX);
