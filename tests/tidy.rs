@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Who may depend on whom; see ARCHITECTURE.md.
-const EDGES: [(&str, &[&str]); 10] = [
+const EDGES: [(&str, &[&str]); 11] = [
     ("queue/event", &[]),
     ("queue/disk", &[]),
     ("indexer/metastore", &[]),
     ("indexer/query", &["event"]),
     ("queue/client", &["event"]),
     ("queue/broker", &["event", "disk"]),
+    ("queue/mirror", &["client"]),
     ("agent", &["client", "disk", "event"]),
     (
         "indexer",
