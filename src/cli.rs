@@ -11,10 +11,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+#[cfg(feature = "server")]
+use anyhow::ensure;
 use clap::{Args, Parser, Subcommand};
+#[cfg(feature = "server")]
+use logboom_client::Security;
 
 use crate::compose::{self, Role};
 use crate::config::{Config, Overrides};
+#[cfg(feature = "server")]
+use crate::config::{MirrorConfig, validate_mirror};
 use crate::telemetry::Telemetry;
 use crate::terminal;
 
@@ -37,6 +43,9 @@ enum Command {
     /// The built-in partitioned queue; any Kafka client can talk to it. With a command: look at a queue
     #[cfg(feature = "server")]
     Queue(QueueArgs),
+    /// Copy topics from one Kafka cluster to another, in order and resumable; two of them make both ways
+    #[cfg(feature = "server")]
+    Mirror(MirrorArgs),
     /// Consume the queue into searchable splits
     #[cfg(feature = "server")]
     Indexer(RoleArgs),
@@ -205,6 +214,27 @@ pub(crate) struct UsersAt {
     pub(crate) data: Option<PathBuf>,
 }
 
+/// Either what `mirrors` of a file says, or one mirror by flags.
+#[cfg(feature = "server")]
+#[derive(Args)]
+struct MirrorArgs {
+    /// Configuration file (YAML) with `mirrors`
+    #[arg(long, value_name = "FILE", required_unless_present = "from")]
+    config: Option<PathBuf>,
+    /// The cluster to copy from: host:port, comma separated
+    #[arg(long, value_name = "ADDR", requires_all = ["to", "topics"])]
+    from: Option<String>,
+    /// The cluster to copy to
+    #[arg(long, value_name = "ADDR", requires = "from")]
+    to: Option<String>,
+    /// Regular expression that a topic's whole name must match, e.g. 'logs|otlp_.*'
+    #[arg(long, value_name = "RE", requires = "from")]
+    topics: Option<String>,
+    /// End when everything is copied that the source held at the start; 0 is returned only then
+    #[arg(long)]
+    once: bool,
+}
+
 #[derive(Args)]
 pub(crate) struct SearchArgs {
     /// The query, e.g. 'level:error "connection refused"'; `*` is everything;
@@ -288,6 +318,8 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
             serve_role(Role::Queue, &role)
         }
         #[cfg(feature = "server")]
+        Command::Mirror(args) => mirror(args),
+        #[cfg(feature = "server")]
         Command::Indexer(args) => serve_role(Role::Indexer, &args),
         #[cfg(feature = "server")]
         Command::Alerting(args) => serve_role(Role::Alerting, &args),
@@ -325,6 +357,37 @@ fn serve_role(role: Role, args: &RoleArgs) -> anyhow::Result<ExitCode> {
         role,
         Config::load(Some(&args.config), environment, Overrides::default())?,
     )
+}
+
+#[cfg(feature = "server")]
+fn mirror(args: MirrorArgs) -> anyhow::Result<ExitCode> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let mut config = Config::load(args.config.as_deref(), environment, Overrides::default())?;
+    if let (Some(from), Some(to), Some(topics)) = (args.from, args.to, args.topics) {
+        let name = "mirror".to_owned();
+        let mirror = MirrorConfig {
+            name,
+            from,
+            // Flags have no secrets; a cluster that asks who comes is for `mirrors` of a file.
+            from_security: Security::default(),
+            to,
+            to_security: Security::default(),
+            topics,
+        };
+        validate_mirror(&mirror, |key| format!("--{key}"))?;
+        config.mirrors = vec![mirror];
+    }
+    ensure!(
+        !config.mirrors.is_empty(),
+        "there is nothing to mirror: add `mirrors` to the configuration file, or give --from, --to and --topics"
+    );
+    if !args.once {
+        return serve(Role::Mirror, config);
+    }
+    let colour = std::io::stderr().is_terminal();
+    let telemetry = Telemetry::install(&config, Role::Mirror.name(), colour);
+    runtime()?.block_on(compose::mirror_once(config, telemetry))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn serve(role: Role, config: Config) -> anyhow::Result<ExitCode> {

@@ -8,6 +8,8 @@
 mod indexes;
 #[cfg(feature = "server")]
 mod listeners;
+#[cfg(feature = "server")]
+mod mirror;
 mod receivers;
 #[cfg(feature = "server")]
 mod server;
@@ -27,6 +29,9 @@ use crate::config::{Config, ReadFrom};
 use crate::supervise::{StopSignals, Supervisor};
 use crate::telemetry::Telemetry;
 
+#[cfg(feature = "server")]
+pub(crate) use mirror::once as mirror_once;
+
 /// What one process is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -35,6 +40,8 @@ pub(crate) enum Role {
     Up,
     #[cfg(feature = "server")]
     Queue,
+    #[cfg(feature = "server")]
+    Mirror,
     #[cfg(feature = "server")]
     Indexer,
     #[cfg(feature = "server")]
@@ -51,6 +58,8 @@ impl Role {
             Role::Up => "up",
             #[cfg(feature = "server")]
             Role::Queue => "queue",
+            #[cfg(feature = "server")]
+            Role::Mirror => "mirror",
             #[cfg(feature = "server")]
             Role::Indexer => "indexer",
             #[cfg(feature = "server")]

@@ -6,6 +6,7 @@
 
 mod access;
 mod indexes;
+mod mirrors;
 mod raw;
 mod receive;
 #[cfg(feature = "server")]
@@ -29,6 +30,9 @@ pub(crate) type ReceiverConfig = serde_json::Value;
 pub(crate) use indexes::IndexesConfig;
 #[cfg(feature = "server")]
 pub(crate) use indexes::{IndexConfig, Lines};
+pub(crate) use mirrors::MirrorConfig;
+#[cfg(feature = "server")]
+pub(crate) use mirrors::validate as validate_mirror;
 pub(crate) use receive::{Listen, ReceiveConfig};
 #[cfg(feature = "server")]
 pub(crate) use serve::{ServeConfig, Served};
@@ -69,6 +73,7 @@ pub(crate) struct Config {
     pub(crate) log: LogConfig,
     pub(crate) telemetry: TelemetryConfig,
     pub(crate) queue: QueueConfig,
+    pub(crate) mirrors: Vec<MirrorConfig>,
     pub(crate) agent: AgentConfig,
     pub(crate) receive: ReceiveConfig,
     pub(crate) indexes: IndexesConfig,
@@ -255,7 +260,12 @@ fn resolve(
     let queue_listen = serve.listeners[0].listen;
     #[cfg(not(feature = "server"))]
     let queue_listen = listen.as_ref().map_or(Ok(DEFAULT_QUEUE), address)?;
-    let security = access::client(raw.queue.tls.take(), raw.queue.sasl.take(), relative_to)?;
+    let security = access::client(
+        "queue.",
+        raw.queue.tls.take(),
+        raw.queue.sasl.take(),
+        relative_to,
+    )?;
     let indexer_listen = address(&text(
         "indexer.listen",
         raw.indexer.listen.take(),
@@ -387,6 +397,7 @@ fn resolve(
         receive,
         telemetry,
         indexes,
+        mirrors: mirrors::resolve(raw.mirrors, relative_to)?,
         agent: AgentConfig {
             topic,
             line_bytes_max: usize::try_from(line_bytes_max).context("`agent.line_bytes_max`")?,
@@ -483,7 +494,6 @@ fn address(named: &Named) -> anyhow::Result<SocketAddr> {
     })
 }
 
-#[cfg(feature = "server")]
 fn host_and_port(key: &str, text: &str) -> anyhow::Result<(String, u16)> {
     text.rsplit_once(':')
         .and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)))

@@ -18,6 +18,7 @@ use logboom_disk::DirLock;
 
 use super::indexes;
 use super::listeners::{self, QueueListeners};
+use super::mirror;
 use super::receivers::{self, Receivers};
 use super::{Role, Started, client, listen, part_dir, start_agent};
 use crate::config::{Config, FlushMode, connectable};
@@ -83,6 +84,9 @@ pub(super) async fn start(
         supervisor.start("queue", |ready, stop| broker.run(listeners, ready, stop));
         supervisor.last_is_ready().await?;
     }
+    if role == Role::Mirror {
+        mirror::start(&config, supervisor).await?;
+    }
     if let Some(listener) = listeners.indexer {
         let indexer = indexer_config(&config)?;
         supervisor.start("indexer", |ready, stop| {
@@ -125,7 +129,7 @@ fn lock_data(role: Role, config: &Config) -> anyhow::Result<Option<DirLock>> {
         Role::Up => part_dir(config, "")?,
         Role::Indexer | Role::Alerting => part_dir(config, role.name())?,
         // These lock by themselves, or keep nothing.
-        Role::Queue | Role::Agent | Role::Ui => return Ok(None),
+        Role::Queue | Role::Mirror | Role::Agent | Role::Ui => return Ok(None),
     };
     let path = directory.join("lock");
     Ok(Some(DirLock::acquire(&path, role.name())?))
@@ -217,6 +221,7 @@ fn announcement(role: Role, config: &Config, ports: &Value) -> String {
             config.data.display()
         ),
         Role::Queue => bound("kafka"),
+        Role::Mirror => mirror::announcement(config),
         Role::Indexer => format!("http://{}", bound("indexer")),
         Role::Ui => page(),
         Role::Agent | Role::Alerting => format!("reads the queue at {}", config.queue.address),

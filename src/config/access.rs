@@ -1,5 +1,5 @@
 //! Who gets into the queue: what its listeners ask (`queue.listeners`, `queue.acls`), and how our own clients answer
-//! (`queue.tls`, `queue.sasl`).
+//! (`queue.tls`, `queue.sasl`, and the like for both ends of a mirror).
 
 use std::path::{Path, PathBuf};
 
@@ -11,58 +11,61 @@ use super::raw::{RawClientSasl, RawClientTls};
 /// A password file is a word and a line end; more is another file.
 const PASSWORD_BYTES_MAX: u64 = 4096;
 
-/// How agent, indexer and alerting get in. Paths are meant from where the file is.
+/// How a client gets in: `queue.` is how agent, indexer and alerting do. Paths are meant from where the file is.
 pub(super) fn client(
+    prefix: &str,
     tls: Option<RawClientTls>,
     sasl: Option<RawClientSasl>,
     relative_to: &Path,
 ) -> anyhow::Result<Security> {
-    let tls = tls.map(|tls| client_tls(tls, relative_to)).transpose()?;
-    let sasl = sasl
-        .map(|sasl| client_sasl(sasl, relative_to))
-        .transpose()?;
-    Ok(Security { tls, sasl })
+    let tls = tls.map(|tls| client_tls(&format!("{prefix}tls"), tls, relative_to));
+    let sasl = sasl.map(|sasl| client_sasl(&format!("{prefix}sasl"), sasl, relative_to));
+    Ok(Security {
+        tls: tls.transpose()?,
+        sasl: sasl.transpose()?,
+    })
 }
 
-fn client_tls(tls: RawClientTls, relative_to: &Path) -> anyhow::Result<Tls> {
-    let path = |key: &str, path: PathBuf| readable(&format!("queue.tls.{key}"), &path, relative_to);
+fn client_tls(name: &str, tls: RawClientTls, relative_to: &Path) -> anyhow::Result<Tls> {
+    let path = |key: &str, path: PathBuf| readable(&format!("{name}.{key}"), &path, relative_to);
     let pair = match (tls.cert, tls.key) {
         (None, None) => None,
         (Some(cert), Some(key)) => Some((path("cert", cert)?, path("key", key)?)),
-        (Some(_), None) => bail!("`queue.tls.key` is missing; it is the key of `queue.tls.cert`"),
-        (None, Some(_)) => bail!("`queue.tls.cert` is missing; it is what `queue.tls.key` is of"),
+        (Some(_), None) => bail!("`{name}.key` is missing; it is the key of `{name}.cert`"),
+        (None, Some(_)) => bail!("`{name}.cert` is missing; it is what `{name}.key` is of"),
     };
     let ca = tls.ca.map(|ca| path("ca", ca)).transpose()?;
     Ok(Tls { ca, pair })
 }
 
-fn client_sasl(sasl: RawClientSasl, relative_to: &Path) -> anyhow::Result<Sasl> {
+fn client_sasl(name: &str, sasl: RawClientSasl, relative_to: &Path) -> anyhow::Result<Sasl> {
     let mechanism = match sasl.mechanism.as_deref() {
         None => Mechanism::ScramSha512,
-        Some(name) => Mechanism::named(name).ok_or_else(|| {
+        Some(asked) => Mechanism::named(asked).ok_or_else(|| {
             let known = Mechanism::ALL
                 .map(|known| format!("`{}`", known.name()))
                 .join(", ");
-            anyhow!("`queue.sasl.mechanism`: `{name}` is not known; allowed are {known}")
+            anyhow!("`{name}.mechanism`: `{asked}` is not known; allowed are {known}")
         })?,
     };
     let username = sasl
         .username
         .filter(|name| !name.is_empty())
-        .context("`queue.sasl.username` is missing")?;
-    let file = sasl.password_file.context(
-        "`queue.sasl.password_file` is missing; the password does not stand in this file",
-    )?;
-    let file = readable("queue.sasl.password_file", &file, relative_to)?;
+        .with_context(|| format!("`{name}.username` is missing"))?;
+    let key = format!("{name}.password_file");
+    let file = sasl
+        .password_file
+        .with_context(|| format!("`{key}` is missing; the password does not stand in this file"))?;
+    let file = readable(&key, &file, relative_to)?;
     Ok(Sasl {
         mechanism,
         username,
-        password: Password(password(&file)?),
+        password: Password(password(&key, &file)?),
     })
 }
 
-fn password(file: &Path) -> anyhow::Result<String> {
-    let about = || format!("`queue.sasl.password_file`: `{}`", file.display());
+fn password(key: &str, file: &Path) -> anyhow::Result<String> {
+    let about = || format!("`{key}`: `{}`", file.display());
     if std::fs::metadata(file).with_context(about)?.len() > PASSWORD_BYTES_MAX {
         bail!(
             "{} is larger than {PASSWORD_BYTES_MAX} bytes and no password",

@@ -17,6 +17,7 @@ pub(super) struct RawConfig {
     pub(super) log: RawLog,
     pub(super) telemetry: RawTelemetry,
     pub(super) queue: RawQueue,
+    pub(super) mirrors: Vec<RawMirror>,
     pub(super) agent: RawAgent,
     pub(super) receive: RawReceive,
     pub(super) indexes: RawIndexes,
@@ -65,10 +66,6 @@ pub(super) struct RawQueue {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[cfg_attr(
-    not(feature = "server"),
-    expect(dead_code, reason = "a queue is in the full build only")
-)]
 pub(super) struct RawListener {
     pub(super) listen: Option<String>,
     pub(super) protocol: Option<String>,
@@ -80,10 +77,6 @@ pub(super) struct RawListener {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[cfg_attr(
-    not(feature = "server"),
-    expect(dead_code, reason = "a queue is in the full build only")
-)]
 pub(super) struct RawListenerTls {
     pub(super) cert: Option<PathBuf>,
     pub(super) key: Option<PathBuf>,
@@ -93,10 +86,6 @@ pub(super) struct RawListenerTls {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[cfg_attr(
-    not(feature = "server"),
-    expect(dead_code, reason = "a queue is in the full build only")
-)]
 pub(super) struct RawAcl {
     pub(super) principal: Option<String>,
     pub(super) allow: Vec<String>,
@@ -120,6 +109,19 @@ pub(super) struct RawClientSasl {
     pub(super) mechanism: Option<String>,
     pub(super) username: Option<String>,
     pub(super) password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawMirror {
+    pub(super) name: Option<String>,
+    pub(super) from: Option<String>,
+    pub(super) from_tls: Option<RawClientTls>,
+    pub(super) from_sasl: Option<RawClientSasl>,
+    pub(super) to: Option<String>,
+    pub(super) to_tls: Option<RawClientTls>,
+    pub(super) to_sasl: Option<RawClientSasl>,
+    pub(super) topics: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

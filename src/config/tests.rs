@@ -59,6 +59,31 @@ fn a_wrong_value_names_its_key_and_what_would_be_right() {
             "`queue.flush: interval` only",
         ),
         (
+            "version: 1\nmirrors: [{from: 'a:1', to: 'b:1', topics: x}, {from: 'a:1', topics: x}]",
+            "mirrors[1].to",
+            "kafka.example.net:9092",
+        ),
+        (
+            "version: 1\nmirrors: [{from: 'a:1,b', to: 'c:1', topics: x}]",
+            "mirrors[0].from",
+            "no host and port",
+        ),
+        (
+            "version: 1\nmirrors: [{from: 'a:1', to: 'a:1', topics: x}]",
+            "mirrors[0].to",
+            "not copied to itself",
+        ),
+        (
+            "version: 1\nmirrors: [{from: 'a:1', to: 'b:1', topics: 'x('}]",
+            "mirrors[0].topics",
+            "regular expression",
+        ),
+        (
+            "version: 1\nmirrors: [{name: m, from: 'a:1', to: 'b:1', topics: x}, {name: m, from: 'b:1', to: 'a:1', topics: x}]",
+            "mirrors[1].name",
+            "a name of its own",
+        ),
+        (
             "version: 1\nui: {listen: everywhere}",
             "ui.listen",
             "an IP address and a port",
@@ -202,8 +227,8 @@ fn every_example_configuration_is_valid_and_the_misspelt_one_is_not() {
         seen += 1;
     }
     assert_eq!(
-        seen, 7,
-        "one example for `up`, for each of the five roles, and for a queue that asks who comes"
+        seen, 8,
+        "one example for `up`, for each of the six roles, and for a queue that asks who comes"
     );
     let typo = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/typo.yaml");
     let error =

@@ -13,6 +13,7 @@ mod hostile_files;
 mod kafka;
 mod kafka_exporter;
 mod kafka_queue;
+mod mirror;
 mod otlp;
 mod process;
 mod queue_crash;

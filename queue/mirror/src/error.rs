@@ -6,7 +6,10 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    #[error("`{pattern}` is no regular expression for topics: {}", in_one_line(source))]
+    #[error(
+        "`{pattern}` is no regular expression for topics: {}",
+        in_one_line(source)
+    )]
     Pattern {
         pattern: String,
         source: Box<regex::Error>,

@@ -82,7 +82,7 @@ impl Admin {
             let config = &shared.config;
             let settings = config.reader(&config.client_id, PREFETCH_BYTES, isolation);
             let asking: BaseConsumer<Context> =
-                settings.create_with_context(Context::new(&config.bootstrap))?;
+                settings.create_with_context(Context::new(config))?;
             // Beginning and End are the two times that stand for the ends.
             let mut lows = offsets_at(&asking, &partitions, Offset::Beginning)?;
             let highs = offsets_at(&asking, &partitions, Offset::End)?;

@@ -36,10 +36,7 @@ impl Cluster {
         change(&mut config);
         let broker = Broker::open(config).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = ClientConfig {
-            bootstrap: listener.local_addr().unwrap().to_string(),
-            client_id: "test".into(),
-        };
+        let client = ClientConfig::new(listener.local_addr().unwrap().to_string(), "test");
         let stop = CancellationToken::new();
         let (ready, mut is_ready) = watch::channel(false);
         let task = tokio::spawn(broker.run(listener, ready, stop.clone()));
