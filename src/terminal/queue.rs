@@ -264,7 +264,7 @@ pub(super) mod tests {
             let logs = ["logs".to_owned()];
             assert_eq!(
                 rows(topics_table(&admin, &[]).await),
-                json!([["logs", 2, 5, ""]])
+                json!([["logs", 2, 5, "max.message.bytes=4259840"]])
             );
             assert_eq!(
                 rows(topics_table(&admin, &logs).await),
