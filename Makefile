@@ -1,7 +1,7 @@
 # The README's two commands, and the loops that are run by hand.
 SHELL := /bin/bash
 
-.PHONY: run test bench crash-loop queue-crash-loop soak fuzz
+.PHONY: run test bench bench-kafka crash-loop queue-crash-loop soak fuzz
 
 ## Build, start everything on this machine and print the web address.
 run:
@@ -14,6 +14,10 @@ test:
 ## Latency and throughput beside what the machine can do, about ten minutes; one part: make bench PARTS=spans
 bench:
 	deploy/prepare run && cargo bench --bench pipeline -- $(PARTS)
+
+## The queue beside Apache Kafka on the same disk, about a quarter of an hour; needs Java and Maven
+bench-kafka:
+	deploy/prepare run && deploy/kafka && cargo bench --bench kafka
 
 ## Exactly once across kill -9, seed after seed: make crash-loop SEEDS=200
 crash-loop:

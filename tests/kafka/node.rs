@@ -21,38 +21,68 @@ const JVM: [&str; 4] = [
     "-Dlog4j2.level=WARN",
 ];
 
+/// As Kafka's own scripts start a broker.
+const JVM_OF_A_SERVER: [&str; 7] = [
+    "-Xmx1G",
+    "-Xms1G",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+    "-Dlog4j2.level=WARN",
+];
+
 pub(crate) struct Kafka {
     child: Child,
+    jvm: &'static [&'static str],
     pub(crate) address: SocketAddr,
     directory: tempfile::TempDir,
 }
 
 /// A JVM with Kafka's jars: the broker, its tools, the Java client.
 pub(crate) fn java() -> Command {
+    jvm(&JVM)
+}
+
+fn jvm(options: &[&str]) -> Command {
     let jars = Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
         .map(|folder| folder.join("tests/kafka/lib"))
         .find(|folder| folder.join("pom.xml").exists())
         .expect("Apache Kafka is in tests/kafka/lib: run deploy/kafka");
     let mut command = Command::new("java");
-    command.args(JVM).arg("-cp").arg(jars.join("*"));
+    command.args(options).arg("-cp").arg(jars.join("*"));
     command
 }
 
 impl Kafka {
     /// A node with the settings of a test on top of those that make one node enough.
     pub(crate) fn start(settings: &[(&str, &str)]) -> Kafka {
+        Kafka::start_in(&std::env::temp_dir(), &JVM, settings)
+    }
+
+    /// A node as it would serve, with its data below `parent`.
+    pub(crate) fn start_server(parent: &Path, settings: &[(&str, &str)]) -> Kafka {
+        Kafka::start_in(parent, &JVM_OF_A_SERVER, settings)
+    }
+
+    fn start_in(parent: &Path, jvm: &'static [&'static str], settings: &[(&str, &str)]) -> Kafka {
         for _ in 1..STARTS_MAX {
-            if let Ok(kafka) = Kafka::try_start(settings) {
+            if let Ok(kafka) = Kafka::try_start(parent, jvm, settings) {
                 return kafka;
             }
         }
-        Kafka::try_start(settings).unwrap_or_else(|log| panic!("Kafka does not start:\n{log}"))
+        Kafka::try_start(parent, jvm, settings)
+            .unwrap_or_else(|log| panic!("Kafka does not start:\n{log}"))
     }
 
     /// `Err` is what it wrote before it ended.
-    fn try_start(settings: &[(&str, &str)]) -> Result<Kafka, String> {
-        let directory = tempfile::tempdir().unwrap();
+    fn try_start(
+        parent: &Path,
+        jvm: &'static [&'static str],
+        settings: &[(&str, &str)],
+    ) -> Result<Kafka, String> {
+        let directory = tempfile::tempdir_in(parent).unwrap();
         let (address, controller) = (free_address(), free_address());
         let data = directory.path().join("data");
         let mut lines = format!(
@@ -86,9 +116,10 @@ impl Kafka {
             String::from_utf8_lossy(&formatted.stderr)
         );
         let log = directory.path().join("kafka.log");
-        let child = spawn(&properties, &log);
+        let child = spawn(jvm, &properties, &log);
         let mut kafka = Kafka {
             child,
+            jvm,
             address,
             directory,
         };
@@ -100,11 +131,16 @@ impl Kafka {
         self.address.to_string()
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// kill -9, and a new process on the same ports and data.
     pub(crate) fn kill_and_restart(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.child = spawn(
+            self.jvm,
             &self.directory.path().join("server.properties"),
             &self.log(),
         );
@@ -141,13 +177,13 @@ impl Drop for Kafka {
     }
 }
 
-fn spawn(properties: &Path, log: &Path) -> Child {
+fn spawn(options: &[&str], properties: &Path, log: &Path) -> Child {
     let output = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
         .open(log)
         .unwrap();
-    java()
+    jvm(options)
         .arg("kafka.Kafka")
         .arg(properties)
         .stdin(Stdio::null())
