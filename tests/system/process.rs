@@ -40,19 +40,9 @@ pub(crate) fn command(args: &[&str]) -> Command {
 
 impl Process {
     /// Starts a process and waits for its ready line; its own log goes to `log`, appended.
-    pub(crate) fn start(mut command: Command, log: &Path) -> Process {
-        let stderr = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(log)
-            .unwrap();
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn()
-            .unwrap();
-        let stdout = child.stdout.take().unwrap();
+    pub(crate) fn start(command: Command, log: &Path) -> Process {
+        let mut process = Process::spawn(command, log);
+        let stdout = process.child.stdout.take().unwrap();
         let (lines, first_line) = mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
@@ -62,18 +52,33 @@ impl Process {
             }
         });
         let ready = first_line.recv_timeout(READY_WITHIN).unwrap_or_else(|_| {
-            let status = child.try_wait();
-            let _killed = child.kill();
+            let status = process.child.try_wait();
             panic!("no ready line ({status:?}); its log:\n{}", tail_of(log));
         });
-        let ready = ready
+        process.ready = ready
             .split_once(" is ready: ")
             .unwrap_or_else(|| panic!("not a ready line: {ready}"))
             .1
             .to_owned();
+        process
+    }
+
+    /// Starts one that is not to become ready.
+    pub(crate) fn spawn(mut command: Command, log: &Path) -> Process {
+        let stderr = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log)
+            .unwrap();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .unwrap();
         Process {
             child,
-            ready,
+            ready: String::new(),
             log: log.to_owned(),
         }
     }

@@ -19,13 +19,17 @@ fn add_user(config: &Path, name: &str, password: &str) {
     assert!(child.wait().unwrap().success());
 }
 
-/// Started by a configuration file that says where the queue listens.
-fn start(directory: &Path, role: &str, name: &str, config: &str) -> Process {
+/// Started by a configuration file that says where the queue listens; whoever does not get in is never ready.
+fn start(directory: &Path, role: &str, name: &str, config: &str, gets_in: bool) -> Process {
     let file = directory.join(format!("{name}.yaml"));
     std::fs::write(&file, config).unwrap();
     let mut command: Command = process::command(&[role, "--config", file.to_str().unwrap()]);
     command.env_remove("LOGBOOM_QUEUE_LISTEN");
-    Process::start(command, &directory.join(format!("{name}.log")))
+    let log = directory.join(format!("{name}.log"));
+    match gets_in {
+        true => Process::start(command, &log),
+        false => Process::spawn(command, &log),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,6 +45,7 @@ async fn up_and_an_agent_get_in_and_a_stranger_reads_why_not() {
         "up",
         "up",
         &up.replace("HERE", here.to_str().unwrap()),
+        true,
     );
     process::wait_for_total(server.url(), "service:up", 1, Duration::from_secs(30)).await;
 
@@ -54,7 +59,7 @@ async fn up_and_an_agent_get_in_and_a_stranger_reads_why_not() {
     };
     assert_eq!(file_mode, 0o600);
 
-    let agent = |name: &str, password: &str| {
+    let agent = |name: &str, password: &str, gets_in: bool| {
         std::fs::write(here.join(format!("{name}.password")), password).unwrap();
         std::fs::write(here.join(format!("{name}.txt")), format!("one of {name}\n")).unwrap();
         let config = format!(
@@ -62,10 +67,10 @@ async fn up_and_an_agent_get_in_and_a_stranger_reads_why_not() {
              agent: {{tail: [{{glob: ['{}/{name}.txt'], service: {name}}}]}}\n",
             here.display()
         );
-        start(here, "agent", name, &config)
+        start(here, "agent", name, &config, gets_in)
     };
-    let stranger = agent("stranger", "a guess");
-    let known = agent("known", "of agent 1");
+    let stranger = agent("stranger", "a guess", false);
+    let known = agent("known", "of agent 1", true);
     process::wait_for_total(server.url(), "service:known", 1, Duration::from_secs(30)).await;
     let patience = std::time::Instant::now() + Duration::from_secs(30);
     while !stranger

@@ -5,7 +5,7 @@
 mod cluster;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
@@ -16,6 +16,7 @@ use crate::consumer::{Assignment, partition_list};
 use crate::context::Context;
 use crate::error::Error;
 use crate::limits::{self, REQUEST_TIMEOUT};
+use crate::security::Security;
 
 pub use cluster::{Bounds, Position};
 
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) client: AdminClient<Context>,
     /// One client per group: the group is a client-wide setting of librdkafka.
     committers: Mutex<HashMap<String, Arc<BaseConsumer<Context>>>>,
+    /// Asked why a queue does not let us in: the words for that reach only who polls, and an admin client is not polled.
+    asker: OnceLock<BaseConsumer<Context>>,
 }
 
 impl Admin {
@@ -45,6 +48,7 @@ impl Admin {
             config: config.clone(),
             client,
             committers: Mutex::default(),
+            asker: OnceLock::new(),
         };
         Ok(Admin {
             shared: Arc::new(shared),
@@ -141,7 +145,10 @@ impl Admin {
         call: impl FnOnce(&Shared) -> Result<T, KafkaError> + Send + 'static,
     ) -> Result<T, Error> {
         let shared = Arc::clone(&self.shared);
-        let joined = tokio::task::spawn_blocking(move || call(&shared)).await;
+        let joined = tokio::task::spawn_blocking(move || {
+            call(&shared).inspect_err(|_| shared.tell_why_locked_out())
+        })
+        .await;
         // A join error means the runtime is going down (or a panic, already reported).
         let result = joined.unwrap_or(Err(KafkaError::Canceled));
         result.map_err(|source| self.unavailable(what, source))
@@ -167,6 +174,23 @@ impl Shared {
     /// A consumer for looking at partitions, under a name that commits nothing.
     pub(crate) fn looker(&self) -> Result<BaseConsumer<Context>, KafkaError> {
         self.member_of(&self.config.client_id)
+    }
+
+    /// Where there are credentials to be wrong, tries once more with a client that hears the reason, which its context logs.
+    fn tell_why_locked_out(&self) {
+        if self.config.security == Security::default() {
+            return;
+        }
+        if self.asker.get().is_none()
+            && let Ok(asker) = self.looker()
+        {
+            // Lost by whoever is second.
+            let _kept = self.asker.set(asker);
+        }
+        if let Some(asker) = self.asker.get() {
+            let _told = asker.fetch_metadata(None, limits::REASON_WAIT);
+            let _nothing = asker.poll(limits::REASON_POLL);
+        }
     }
 
     fn committer(&self, group: &str) -> Result<Arc<BaseConsumer<Context>>, KafkaError> {

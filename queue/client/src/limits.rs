@@ -72,3 +72,10 @@ pub const RANGES_PER_SOURCE_MAX: usize = 1024;
 /// Batches whose way is traced at once, in one part: those that thirty agents send while an index is hot (30 s), 200 bytes
 /// each. Of those beyond, a trace ends early.
 pub const TRACED_BATCHES_MAX: usize = 1_024;
+
+/// How long a client tries to get into a queue only to learn why another one cannot: a refused login is held back for
+/// half a second by ours.
+pub const REASON_WAIT: Duration = Duration::from_secs(2);
+
+/// How long it then listens to what librdkafka has to say of that.
+pub const REASON_POLL: Duration = Duration::from_millis(100);
