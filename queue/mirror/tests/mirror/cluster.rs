@@ -5,6 +5,8 @@ use std::time::Duration;
 use logboom_broker::Broker;
 use logboom_client::{Admin, Assignment, ClientConfig, Consumer, Isolation, Producer, RawRecord};
 use logboom_mirror::{Config, Error, Until};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -25,15 +27,10 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) async fn start() -> Cluster {
-        Cluster::with(|_| {}).await
-    }
-
-    pub(crate) async fn with(change: impl FnOnce(&mut logboom_broker::Config)) -> Cluster {
         let dir = tempfile::tempdir().unwrap();
         let mut config = logboom_broker::Config::new(dir.path());
         config.disk_free_min_bytes = 0;
         config.segment_bytes = 16 << 20;
-        change(&mut config);
         let broker = Broker::open(config).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = ClientConfig::new(listener.local_addr().unwrap().to_string(), "test");
@@ -56,6 +53,18 @@ impl Cluster {
             self.admin.ensure_topic(name, partitions).await.unwrap(),
             partitions
         );
+    }
+
+    /// A topic that takes no larger batches.
+    pub(crate) async fn topic_of_small(&self, name: &str, partitions: i32, bytes_max: &str) {
+        let admin: AdminClient<DefaultClientContext> = rdkafka::ClientConfig::new()
+            .set("bootstrap.servers", &self.client.bootstrap)
+            .create()
+            .unwrap();
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1))
+            .set("max.message.bytes", bytes_max);
+        let made = admin.create_topics([&topic], &AdminOptions::new()).await;
+        assert_eq!(made.unwrap(), [Ok(name.to_owned())]);
     }
 
     /// Lines `{label} {n}` round robin over the partitions.

@@ -38,9 +38,9 @@ async fn a_target_with_fewer_partitions_is_refused_unless_it_is_empty() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_the_target_refuses_stops_its_partition_alone() {
-    let from = Cluster::start().await;
-    let to = Cluster::with(|config| config.max_batch_bytes = 64 << 10).await;
+    let (from, to) = (Cluster::start().await, Cluster::start().await);
     from.topic("t", 2).await;
+    to.topic_of_small("t", 2, "65536").await;
     // No codec makes this smaller.
     let mut state = 1u64;
     let noise = std::iter::repeat_with(|| {
