@@ -137,6 +137,14 @@ async fn an_unreachable_server_is_named() {
     );
 }
 
+#[test]
+fn an_unreachable_queue_is_named_with_its_cause_once() {
+    let queue = format!("127.0.0.1:{}", process::free_port());
+    let text = refusal(&output(&["queue", "topics", "--queue", &queue]));
+    assert_says(&text, &[&queue, "is it running and reachable?"]);
+    assert_eq!(text.matches("BrokerTransportFailure").count(), 1, "{text}");
+}
+
 /// As root every file is readable, so the process runs under another user's id then.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreadable_file_is_named_and_the_others_are_shipped() {

@@ -42,7 +42,7 @@ impl Admin {
             .create_with_context(Context::new(config))
             .map_err(|source| Error::Create {
                 bootstrap: config.bootstrap.clone(),
-                source: Box::new(source),
+                cause: Box::new(source),
             })?;
         let shared = Shared {
             config: config.clone(),
@@ -158,7 +158,7 @@ impl Admin {
         Error::Unavailable {
             what,
             bootstrap: self.shared.config.bootstrap.clone(),
-            source: Box::new(source),
+            cause: Box::new(source),
         }
     }
 }

@@ -219,7 +219,7 @@ impl Log<'_> {
                 self.topic, self.partition
             ),
             bootstrap: self.config.bootstrap.clone(),
-            source: Box::new(rdkafka::error::KafkaError::MessageConsumption(
+            cause: Box::new(rdkafka::error::KafkaError::MessageConsumption(
                 rdkafka::error::RDKafkaErrorCode::OperationTimedOut,
             )),
         })

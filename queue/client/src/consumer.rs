@@ -104,7 +104,7 @@ impl Consumer {
         }
         self.inner.assign(&list).map_err(|source| Error::Consume {
             what: "assign partitions",
-            source: Box::new(source),
+            cause: Box::new(source),
         })
     }
 
@@ -171,7 +171,7 @@ impl Consumer {
             .pause(&plain_list(partitions))
             .map_err(|source| Error::Consume {
                 what: "pause partitions",
-                source: Box::new(source),
+                cause: Box::new(source),
             })
     }
 
@@ -181,7 +181,7 @@ impl Consumer {
             .resume(&plain_list(partitions))
             .map_err(|source| Error::Consume {
                 what: "resume partitions",
-                source: Box::new(source),
+                cause: Box::new(source),
             })
     }
 }
@@ -196,7 +196,7 @@ fn client(
         .create_with_context(Context::new(config))
         .map_err(|source| Error::Create {
             bootstrap: config.bootstrap.clone(),
-            source: Box::new(source),
+            cause: Box::new(source),
         })
 }
 
@@ -261,7 +261,7 @@ fn weigh(error: &KafkaError) -> Result<(), Error> {
         }
         _ => Err(Error::Consume {
             what: "read from the queue",
-            source: Box::new(error.clone()),
+            cause: Box::new(error.clone()),
         }),
     }
 }
@@ -373,7 +373,7 @@ pub(crate) fn partition_list(assignments: &[Assignment]) -> Result<TopicPartitio
         list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
             .map_err(|source| Error::Consume {
                 what: "name an offset",
-                source: Box::new(source),
+                cause: Box::new(source),
             })?;
     }
     Ok(list)

@@ -162,10 +162,10 @@ pub(crate) fn refusal(error: &KafkaError, topic: &str, bytes: usize) -> Error {
         ) => Error::Refused {
             topic: topic.to_owned(),
             bytes,
-            source: Box::new(error.clone()),
+            cause: Box::new(error.clone()),
         },
         _ => Error::Fatal {
-            source: Box::new(error.clone()),
+            cause: Box::new(error.clone()),
         },
     }
 }

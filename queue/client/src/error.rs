@@ -2,15 +2,16 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-/// An error of the client.
+/// An error of the client. Each message has its cause in it, before what to do, so the cause is no
+/// [`std::error::Error::source`]: a report of the whole chain would say it again.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The settings were refused: a bad address, or a build without a needed feature.
-    #[error("cannot create a client of the queue at `{bootstrap}`: {source}")]
+    #[error("cannot create a client of the queue at `{bootstrap}`: {cause}")]
     Create {
         bootstrap: String,
-        source: Box<KafkaError>,
+        cause: Box<KafkaError>,
     },
 
     /// The position asked for is not in the log: call [`crate::resume`].
@@ -18,35 +19,35 @@ pub enum Error {
     OffsetOutOfRange,
 
     /// The queue refused a record for good; sending it again cannot help.
-    #[error("the queue refused a record of {bytes} bytes for topic `{topic}`: {source}")]
+    #[error("the queue refused a record of {bytes} bytes for topic `{topic}`: {cause}")]
     Refused {
         topic: String,
         bytes: usize,
-        source: Box<KafkaError>,
+        cause: Box<KafkaError>,
     },
 
     /// The producer lost its place (for example, the queue forgot its sequence numbers): make a new
     /// one and send again what was not acked; marks drop what had arrived.
-    #[error("the producer cannot go on: {source}; a new one has to send what was not acked")]
-    Fatal { source: Box<KafkaError> },
+    #[error("the producer cannot go on: {cause}; a new one has to send what was not acked")]
+    Fatal { cause: Box<KafkaError> },
 
     /// The producer was closed before the queue acked.
     #[error("the producer was closed before the queue acked the record")]
     Closed,
 
     /// The queue did not answer in time: try again.
-    #[error("cannot {what} at the queue `{bootstrap}`: {source}; is it running and reachable?")]
+    #[error("cannot {what} at the queue `{bootstrap}`: {cause}; is it running and reachable?")]
     Unavailable {
         what: String,
         bootstrap: String,
-        source: Box<KafkaError>,
+        cause: Box<KafkaError>,
     },
 
     /// The consumer cannot go on.
-    #[error("cannot {what}: {source}")]
+    #[error("cannot {what}: {cause}")]
     Consume {
         what: &'static str,
-        source: Box<KafkaError>,
+        cause: Box<KafkaError>,
     },
 }
 
@@ -55,11 +56,11 @@ impl Error {
     /// right by somebody.
     pub fn is_too_large(&self) -> bool {
         use RDKafkaErrorCode as C;
-        let Error::Refused { source, .. } = self else {
+        let Error::Refused { cause, .. } = self else {
             return false;
         };
         matches!(
-            source.rdkafka_error_code(),
+            cause.rdkafka_error_code(),
             Some(C::MessageSizeTooLarge | C::MessageBatchTooLarge)
         )
     }

@@ -52,7 +52,7 @@ impl Producer {
             .create_with_context(Context::new(config))
             .map_err(|source| Error::Create {
                 bootstrap: config.bootstrap.clone(),
-                source: Box::new(source),
+                cause: Box::new(source),
             })?;
         Ok(Producer {
             inner: Arc::new(inner),
@@ -97,7 +97,7 @@ impl Producer {
             .await
             .map_err(|_| Error::Closed)?
             .map_err(|source| Error::Fatal {
-                source: Box::new(source),
+                cause: Box::new(source),
             })
     }
 }
